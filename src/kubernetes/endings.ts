@@ -43,9 +43,10 @@ export interface Ending {
 /**
  * - `true`: the OOM killer ended the container. `child`: it killed a process in it, and the container ended with that process.
  * - `false`: something else ended the container. `missed`: the OOM killer ended it, but the status does not say so.
+ * - `evicted`: the kubelet ended the pod, because memory was short on its node.
  * - `unknown`: the Events that would tell are gone, or there was no agent.
  */
-export type Verdict = 'true' | 'child' | 'false' | 'missed' | 'unknown';
+export type Verdict = 'true' | 'child' | 'false' | 'missed' | 'evicted' | 'unknown';
 
 export interface Judgement {
   verdict: Verdict;
@@ -173,6 +174,20 @@ export function endingsOf(pod: unknown): Ending[] {
           ];
     });
   });
+}
+
+/**
+ * The eviction of a pod because memory was short on its node. undefined: there was none.
+ *
+ * @returns the kubelet's own words, and the time by the pod's condition, which kubelets before 1.26 do not set (null)
+ */
+export function evictionOf(pod: unknown): { words: string; atMs: number | null } | undefined {
+  const { reason, message, conditions } = record(record(pod).status);
+  const words = text(message);
+  // pkg/kubelet/eviction/helpers.go: nodeLowMessageFmt. "ephemeral-storage" and others are no matter of memory.
+  if (reason !== 'Evicted' || words === null || !/\bresource: memory\b/.test(words)) return undefined;
+  const target = items(conditions).find((each) => record(each).type === 'DisruptionTarget');
+  return { words, atMs: millis(record(target).lastTransitionTime) };
 }
 
 /** The kill of an Event that oomscope has written. undefined: the Event is of another kind. */

@@ -3,6 +3,7 @@ import type { KubernetesClient } from './client.ts';
 import {
   type Ending,
   endingsOf,
+  evictionOf,
   judge,
   type KnownKill,
   type KubeletStop,
@@ -97,10 +98,11 @@ export class PodKillTable {
   /** Whether the pod has an end of a container that takePod() has not judged. */
   hasNews(pod: unknown): boolean {
     const uid = record(record(pod).metadata).uid;
+    if (evictionOf(pod) && !this.#seen.has(evictionKey(uid))) return true;
     return endingsOf(pod).some((ending) => !this.#seen.has(endingKey(uid, ending)));
   }
 
-  /** Judges the ends of containers by the Events so far. @returns a row for each that is new and about memory */
+  /** Judges the ends of containers and the eviction of a pod by the Events so far. @returns a row for each that is new and about memory */
   takePod(pod: unknown): PodKill[] {
     const { metadata, spec, status } = record(pod);
     const { namespace, name, uid } = record(metadata);
@@ -108,21 +110,29 @@ export class PodKillTable {
     const stops = [...(this.#stops.get(String(uid))?.values() ?? [])]
       .map((stop) => withEviction(stop, status))
       .sort((a, b) => a.lastMs - b.lastMs);
-    return endingsOf(pod).flatMap((ending) => {
-      const key = endingKey(uid, ending);
-      if (this.#seen.has(key)) return [];
-      this.#remember(key);
+    const whose = { namespace: text(namespace) ?? '', pod: text(name) ?? '', node: text(record(spec).nodeName) };
+    const rows = endingsOf(pod).flatMap((ending) => {
+      if (this.#wasSeen(endingKey(uid, ending))) return [];
       const { container, reason, exitCode, finishedMs } = ending;
       const judgement = judge(ending, kills, stops);
-      if (!judgement || (finishedMs !== null && finishedMs < this.#sinceMs)) return [];
-      return [
-        {
-          ...{ source: 'status' as const, time: finishedMs === null ? null : new Date(finishedMs).toISOString() },
-          ...{ namespace: text(namespace) ?? '', pod: text(name) ?? '', container, node: text(record(spec).nodeName) },
-          ...{ reason, count: 1, exit_code: exitCode, verdict: judgement.verdict, message: judgement.why },
-        },
-      ];
+      if (!judgement) return [];
+      const { verdict, why } = judgement;
+      return [statusRow(finishedMs, { ...whose, container, reason, exit_code: exitCode, verdict, message: why })];
     });
+    const eviction = evictionOf(pod);
+    if (eviction && !this.#wasSeen(evictionKey(uid))) {
+      const facts = { container: null, reason: 'Evicted', exit_code: null, verdict: 'evicted' as const };
+      const message = `The kubelet evicted the pod: "${eviction.words.trim()}"`;
+      rows.push(statusRow(eviction.atMs ?? stops.at(-1)?.lastMs ?? null, { ...whose, ...facts, message }));
+    }
+    return rows.filter(({ time }) => time === null || Date.parse(time) >= this.#sinceMs);
+  }
+
+  /** Remembers the key, too. */
+  #wasSeen(key: string): boolean {
+    const wasSeen = this.#seen.has(key);
+    this.#remember(key);
+    return wasSeen;
   }
 
   #remember(key: string): void {
@@ -153,6 +163,12 @@ function put<T>(of: Map<string, Map<string, T>>, event: unknown, value: T | unde
 
 const endingKey = (uid: unknown, { container, finishedMs, exitCode }: Ending) =>
   `${uid} ${container} ${finishedMs} ${exitCode}`;
+
+const evictionKey = (uid: unknown) => `${uid} evicted`;
+
+function statusRow(atMs: number | null, facts: Omit<PodKill, 'source' | 'time' | 'count'>): PodKill {
+  return { source: 'status', time: atMs === null ? null : new Date(atMs).toISOString(), count: 1, ...facts };
+}
 
 function killRow(kill: KnownKill, event: unknown, namespace: string, pod: string): PodKill {
   const { reason, reportingInstance } = record(event);

@@ -123,6 +123,7 @@ test('an evicted pod, whose label comes from a kill long before, is told with th
       verdict: 'false',
       message: expect.stringContaining('"Stopping container app. Evicted: The node was low on resource: memory."'),
     },
+    { verdict: 'evicted', container: null },
   ]);
 });
 

@@ -193,7 +193,7 @@ export const ended: readonly Scene[] = [
     name: 'evicted',
     what: 'the kubelet evicts the pod',
     spec: { containers: [container(['eat', '320'], null)] },
-    truth: { events: [], verdict: null, author: 'kubelet', reason: /[Ee]vict|[Kk]illing/ },
+    truth: { events: [], verdict: 'evicted', author: 'kubelet', reason: /[Ee]vict|[Kk]illing/ },
     play: (stage) =>
       until('the eviction', async () => text(record((await stage.pod('evicted')).status).reason) === 'Evicted'),
   },

@@ -34,6 +34,7 @@ export const verb = defineVerb({
         ['child', 'the OOM killer killed a process in it, and the container ended with that process'],
         ['false', 'something else ended the container; the line below says what'],
         ['missed', 'the OOM killer ended the container, but the status does not say so'],
+        ['evicted', 'the kubelet ended the pod, because memory was short on its node'],
         ['unknown', 'the Events that would tell have expired, or no agent ran on the node'],
       ],
     },
@@ -71,7 +72,8 @@ async function run({ given, asText, paint }: Context<typeof options>): Promise<n
       const kills = await podKills(client, query);
       if (kills.length === 0) await checkNamespace(client, namespace);
       if (!asText) process.stdout.write(`${JSON.stringify(kills, null, 2)}\n`);
-      else if (kills.length === 0) tell('There is no OOM kill, and no container that ended as OOMKilled.');
+      else if (kills.length === 0)
+        tell('There is no OOM kill, no container that ended as OOMKilled, and no pod that was evicted for memory.');
       else kills.forEach(show);
     }
   } finally {
@@ -114,7 +116,14 @@ async function checkNamespace(client: KubernetesClient, namespace: string | null
   throw new OomscopeError('NO_CONTAINER', `There is no namespace "${printable(namespace)}". ${meant}`);
 }
 
-const COLOURS = { true: 'red', child: 'yellow', false: 'green', missed: 'red', unknown: 'dim' } as const;
+const COLOURS = {
+  true: 'red',
+  child: 'yellow',
+  false: 'green',
+  missed: 'red',
+  evicted: 'yellow',
+  unknown: 'dim',
+} as const;
 
 function render(kill: PodKill, paint: Paint): string {
   const { source, time, namespace, pod, container, reason, count, exit_code, verdict, message } = kill;
