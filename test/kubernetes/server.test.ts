@@ -359,7 +359,7 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
 
   test('`k8s events --watch` shows a kill, and the end of its container as judged, when they happen', async () => {
     const pod = await createPod(55);
-    const words = ['k8s', 'events', '--watch', '--namespace', 'shop', '--since', '1s', '--json'];
+    const words = ['k8s', 'events', '--watch', '-n', 'shop', '--since', '1s', '--json'];
     const child = spawn(process.execPath, [MAIN, ...words, '--kubeconfig', server.kubeconfig], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -8,6 +8,8 @@ export interface Option<T> {
   value?: string;
   /** What the option does, as a phrase without a full stop. The help appends choices, default and "repeatable". */
   help: string;
+  /** One letter that stands for the option, too, because users of another tool expect it. The help mentions it. */
+  short?: string;
   /** The allowed values, if there is a fixed list of them. */
   choices?: readonly string[];
   /** The value that applies when the option is not given, written for people. */

@@ -19,7 +19,10 @@ export interface Verbal {
 /** @throws OomscopeError USAGE */
 export function parseOptions<O extends Options>(verb: Verbal, options: O, argv: readonly string[]): Parsed<O> {
   const spec = Object.fromEntries(
-    Object.entries(options).map(([name, { value }]) => [name, { type: value === undefined ? 'boolean' : 'string' }]),
+    Object.entries(options).map(([name, { value, short }]) => [
+      name,
+      { type: value === undefined ? 'boolean' : 'string', ...(short !== undefined && { short }) },
+    ]),
   ) as Record<string, { type: 'boolean' | 'string'; short?: string }>;
   if (spec.help) spec.help.short = 'h';
   const { tokens } = parseArgs({ args: [...argv], options: spec, strict: false, tokens: true, allowPositionals: true });

@@ -12,7 +12,7 @@ import { RunUntil } from '../../verb/run-until.ts';
 import { tell } from '../../verb/tell.ts';
 
 const options = {
-  namespace: text('NAME', 'only pods of this namespace; default: all namespaces'),
+  namespace: { ...text('NAME', 'only pods of this namespace, also `-n`; default: all namespaces'), short: 'n' },
   since: duration('TIME', 'only what happened within this time: 30m, 2h; Events live for an hour by default'),
   watch: flag('go on, and show each kill and each end of a container when it happens'),
   ...clusterOptions,
