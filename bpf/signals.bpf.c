@@ -458,9 +458,12 @@ __noinline int report_end(u64 address, u32 status, u32 seen)
 		sent = NULL; /* the pid was another process's */
 	if (signal && signal != SIGKILL && !sent && death_filter != DEATHS_ALL)
 		return 0;
-	/* Other errors mean that the map's lock was busy (EBUSY; ETIMEDOUT and EDEADLK since 6.15). Before 6.4 only the
-	 * lower half of the result is valid. */
+	/* The lookup comes first: an update takes a free element before it looks for the key, and may drop the very element
+	 * with this key for it. Other errors than EEXIST mean that the map's lock was busy (EBUSY; ETIMEDOUT and EDEADLK
+	 * since 6.15). Before 6.4 only the lower half of the result is valid. */
 	struct ended ended = { .start_ns = r->start_ns, .pid = r->pid };
+	if (bpf_map_lookup_elem(&reported, &ended))
+		return 0;
 	if ((s32)bpf_map_update_elem(&reported, &ended, &status, BPF_NOEXIST) == -EEXIST)
 		return 0;
 	r->facts = r->code = r->sent_ktime_ns = 0;

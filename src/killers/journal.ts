@@ -14,7 +14,7 @@ export interface JournalLine {
 /** A journal that answers no sooner is not worth the wait. On a busy node with a large journal, journalctl takes seconds. */
 const TIMEOUT_MS = 5000;
 const MOST_LINES = 500;
-/** The death of one is known within milliseconds. */
+/** More than run within the time in which the death of one is told. */
 const MOST_STARTED = 64;
 /** A line of the kubelet begins with the names of the container and the pod, of up to 316 characters, and two ids. */
 const MOST_WORDS = 1000;
@@ -22,10 +22,18 @@ const MOST_WORDS = 1000;
 /** How long an answer is used again: many processes of one service or cgroup die at once. */
 const FRESH_MS = 100;
 
+interface Answer {
+  lines: Promise<JournalLine[]>;
+  begunMs: number;
+  isComplete: boolean;
+  /** The answer after this one, for those who asked while journalctl ran. */
+  next?: Promise<JournalLine[]>;
+}
+
 /** Runs journalctl, at most once at a time for the same programs. */
 export class Journal {
   readonly #directory: string | undefined;
-  readonly #answers = new Map<string, { lines: Promise<JournalLine[]>; atMs: number }>();
+  readonly #answers = new Map<string, Answer>();
   /** The pids of the last journalctl that were started here. */
   readonly #started: number[] = [];
   /** journalctl is not installed. */
@@ -46,12 +54,20 @@ export class Journal {
   lines(comms: readonly string[], sinceMs: number): Promise<JournalLine[]> {
     if (this.#isMissing) return Promise.resolve([]);
     const key = comms.join(' ');
-    const now = performance.now();
     const known = this.#answers.get(key);
-    if (known && now - known.atMs < FRESH_MS) return known.lines;
-    const lines = this.#run(comms, sinceMs);
-    this.#answers.set(key, { lines, atMs: now });
-    return lines;
+    if (known && performance.now() - known.begunMs < FRESH_MS) return known.lines;
+    if (!known || known.isComplete) return this.#begin(key, comms, sinceMs);
+    known.next ??= known.lines.then(() => this.#begin(key, comms, sinceMs));
+    return known.next;
+  }
+
+  #begin(key: string, comms: readonly string[], sinceMs: number): Promise<JournalLine[]> {
+    const answer: Answer = { lines: this.#run(comms, sinceMs), begunMs: performance.now(), isComplete: false };
+    this.#answers.set(key, answer);
+    void answer.lines.finally(() => {
+      answer.isComplete = true;
+    });
+    return answer.lines;
   }
 
   /** Whether this is the pid of a journalctl that was started here, and may have been ended because it took too long. */

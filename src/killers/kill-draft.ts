@@ -27,8 +27,10 @@ export interface KillDraftOptions {
 
 /** When the author's reason is searched in the journal, which gets a line within milliseconds. */
 const REASON_AFTER_MS = [20, 80, 300, 600];
-/** Where the journal is slow, it is not read again after this time (ms). */
+/** How long the event waits for the journal at most (ms). */
 const REASON_LIMIT_MS = 5000;
+
+const nothingAfter = (ms: number) => new Promise<[]>((resolve) => void setTimeout(() => resolve([]), ms).unref());
 
 /** A `process.killed` event that is not complete yet. */
 export class KillDraft {
@@ -88,7 +90,8 @@ export class KillDraft {
     for (const ms of REASON_AFTER_MS) {
       if (performance.now() > end) return;
       await new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
-      const words = reasonIn(await this.#options.journal.lines(comms, Date.now() - reasonSpanMs(comms)), victim);
+      const lines = this.#options.journal.lines(comms, Date.now() - reasonSpanMs(comms));
+      const words = reasonIn(await Promise.race([lines, nothingAfter(end - performance.now())]), victim);
       if (words === null) continue;
       this.#reason = { words, source: 'journal' };
       return;

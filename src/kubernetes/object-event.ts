@@ -1,7 +1,7 @@
 /** Makes the Event of Kubernetes (events.k8s.io/v1) that tells of a kill on its pod or node. Pure functions. */
 import type { CgroupComposition, LimitCgroup, OomKill, OomStuck } from '../model/events.ts';
 import type { KubernetesFacts } from '../model/kubernetes.ts';
-import { isLate } from '../render/late-composition.ts';
+import { isLate, isPartial } from '../render/late-composition.ts';
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 
@@ -105,10 +105,10 @@ function killNote(kill: OomKill, facts: KubernetesFacts, isMain: ReturnType<type
 
 /**
  * What the memory consisted of. The figures are read a moment after the kill: if the victim has freed much of its memory by
- * then, they say nothing about the kill.
+ * then, or the parts do not add up, they say nothing about the kill.
  */
 function compositionSentence(composition: CgroupComposition, limit: LimitCgroup | null): string | null {
-  if (limit === null || isLate(composition, limit.usage_bytes)) return null;
+  if (limit === null || isLate(composition, limit.usage_bytes) || isPartial(composition)) return null;
   const list = parts([
     ['anonymous', composition.anon_bytes],
     ['tmpfs and shared memory', composition.shmem_bytes],

@@ -2,15 +2,15 @@
  * Reports every execve(2) of the machine from a BPF program, without polling, so that short-lived processes are also
  * reported.
  */
-import { readFileSync } from 'node:fs';
 import { type Attached, attachObject } from '../bpf/load/attach.ts';
 import { AttachedRing } from '../bpf/load/ring.ts';
-import { obstacle } from '../bpf/load/tracer-loader.ts';
+import { refuseObstacle } from '../bpf/load/tracer-loader.ts';
 import type { Batch } from '../bpf/wire/batch.ts';
 import { lostRecords } from '../bpf/wire/counters.ts';
 import { ProcessExecRecord, RecordKind } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
 import type { ProcessRecord } from '../linux/process-record.ts';
+import { readSmallFile } from '../linux/small-file.ts';
 import { OomscopeError } from '../model/error.ts';
 import { decode, untilNul } from '../text/printable.ts';
 
@@ -50,8 +50,7 @@ export class ExecStream implements Disposable {
    * OBJECT_MISSING, LIBBPF
    */
   constructor(options: ExecStreamOptions) {
-    const inTheWay = obstacle();
-    if (inTheWay) throw inTheWay;
+    refuseObstacle();
     this.#options = options;
     const { attached, program } = attach();
     this.#programFd = attached.object.programs.find(({ name }) => name === program)?.fd ?? -1;
@@ -71,11 +70,17 @@ export class ExecStream implements Disposable {
     batch.walk((kind, at) => {
       if (kind === RecordKind.RECORD_PROCESS_EXEC) this.#options.onExec(execOf(new ProcessExecRecord(batch.view, at)));
     });
-    this.#check ??= setTimeout(() => this.#countLost(), CHECK_MS).unref();
+    this.#check ??= setTimeout(() => {
+      this.#check = undefined;
+      try {
+        this.#countLost();
+      } catch (error) {
+        this.#options.onError(error);
+      }
+    }, CHECK_MS).unref();
   }
 
   #countLost(): void {
-    this.#check = undefined;
     const full = lostRecords(this.#ring.reader.counters())[RecordKind.RECORD_PROCESS_EXEC] ?? 0;
     const lost = full + skippedRuns(this.#programFd);
     if (lost > this.#lost) this.#options.onLost(lost - this.#lost);
@@ -84,10 +89,12 @@ export class ExecStream implements Disposable {
 }
 
 /**
- * How often the kernel skipped a program (kernel/bpf/syscall.c: bpf_prog_show_fdinfo()). 0 also before 5.12, which does not count it.
+ * How often the kernel skipped a program (kernel/bpf/syscall.c: bpf_prog_show_fdinfo()). 0 also before 5.12, which does not count it,
+ * and where the file cannot be read.
  */
 function skippedRuns(fd: number): number {
-  return Number(/^recursion_misses:\s+(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1] ?? 0);
+  const info = readSmallFile(`/proc/self/fdinfo/${fd}`)?.toString('latin1') ?? '';
+  return Number(/^recursion_misses:\s+(\d+)$/m.exec(info)?.[1] ?? 0);
 }
 
 /** Attaches the BPF program as tp_btf; where the kernel's BTF does not describe the tracepoint, as raw_tp. */

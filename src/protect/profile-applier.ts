@@ -14,7 +14,7 @@ export interface ProfileApplierOptions {
   /** @param latencyNs time from execve(2) until the value was written. null: the process was already running */
   onApplied: (applied: Applied, latencyNs: bigint | null) => void;
   /**
-   * The BPF ring buffer was full, and `count` calls of execve(2) were not reported, so all processes are checked again.
+   * `count` calls of execve(2) were not reported: see `ExecStreamOptions`. All processes are checked again.
    */
   onLost: (count: number) => void;
   /** A process could not be handled. The others are not affected. */

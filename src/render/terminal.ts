@@ -15,7 +15,7 @@ import type {
 } from '../model/events.ts';
 import { formatBytes, formatNs } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
-import { heldBytes, isLate } from './late-composition.ts';
+import { isLate, isPartial } from './late-composition.ts';
 import { renderLeadUp } from './lead-up.ts';
 import type { Paint } from './paint.ts';
 import { renderProcessKilled } from './process-killed.ts';
@@ -69,7 +69,7 @@ function renderKill(kill: OomKill, paint: Paint): string {
   const rows: [string, string][] = [['why', why(kill)]];
   const asked = trigger.gfp === null ? '' : `, asking for ${pages(trigger.order)} with ${trigger.gfp}`;
   const self = trigger.pid === victim.pid;
-  if (kill.composition) rows.push(compositionRow(kill.composition, kill.limit?.limit_bytes ?? null));
+  if (kill.composition) rows.push(compositionRow(kill.composition, kill.limit?.usage_bytes ?? null));
   rows.push(['trigger', `${self ? 'itself' : `${show(trigger.comm)} (pid ${trigger.pid})`}${asked}`]);
   const m = victim.memory;
   if (m) {
@@ -142,11 +142,12 @@ function swap(limit: CgroupUsage): string {
 }
 
 /** The victim may have freed its memory before the figures were read: then they are about what is left. */
-function compositionRow(parts: CgroupComposition, limitBytes: number | null): [string, string] {
+function compositionRow(parts: CgroupComposition, atKillBytes: number | null): [string, string] {
   const age = formatNs(parts.age_ns);
-  if (limitBytes !== null && isLate(parts, limitBytes))
-    return ['left', `${formatBytes(heldBytes(parts))} ${age} after the kill: ${compositionLine(parts)}`];
-  return ['made of', `${compositionLine(parts)}, read after ${age}`];
+  if (atKillBytes !== null && isLate(parts, atKillBytes))
+    return ['left', `${formatBytes(parts.usage_bytes)} ${age} after the kill: ${compositionLine(parts)}`];
+  const of = isPartial(parts) ? `, of ${formatBytes(parts.usage_bytes)} in use` : '';
+  return ['made of', `${compositionLine(parts)}${of}, read after ${age}`];
 }
 
 function compositionLine(parts: CgroupComposition): string {

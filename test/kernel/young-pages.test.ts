@@ -65,7 +65,7 @@ test.skipIf(bpfUnavailable() || loadNative().mapYoungPages() < 0)(
     child.kill('SIGTERM');
     await ended;
     // Without a rehearsal there are some 200, of which 100 for the objects of the report.
-    expect(count).toBeLessThan(120);
+    expect(count).toBeLessThan(80);
   },
   30_000,
 );

@@ -10,6 +10,9 @@ export const UpdateFlag = {
   lock: 4,
 } as const;
 
+/** enum bpf_map_type in include/uapi/linux/bpf.h. */
+const BPF_MAP_TYPE_LRU_HASH = 9;
+
 /** How many elements may be added between two calls of `entries()` without a second reading. */
 const SPARE_ROWS = 16;
 
@@ -37,6 +40,11 @@ export class BpfMap {
   /** The kernel's id of the map. Another process can open the map by this id. */
   get id(): number {
     return objectId(this.#lib, this.fd);
+  }
+
+  /** Whether the kernel drops the elements that were used least recently when the map is full. */
+  get isLru(): boolean {
+    return this.#lib.bpf_map__type(this.#pointer) === BPF_MAP_TYPE_LRU_HASH;
   }
 
   get valueSize(): number {

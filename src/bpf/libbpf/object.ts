@@ -10,6 +10,12 @@ interface Section {
   variables: ReadonlyMap<string, { offset: number; size: number }>;
 }
 
+/**
+ * Before 6.16 a CPU takes 128 free elements of an LRU map at once. A CPU that finds no free element takes one from another CPU, and
+ * drops it again at its next update (kernel/bpf/bpf_lru_list.c: LOCAL_FREE_TARGET).
+ */
+const LRU_ENTRIES_PER_CPU = 256;
+
 /** A compiled BPF object, which is opened, configured, loaded and closed. Like libbpf it is not thread-safe. */
 export class BpfObject {
   readonly #lib: Libbpf;
@@ -119,6 +125,15 @@ export class BpfObject {
     return section;
   }
 
+  /** Enlarges maps of the type LRU that are small for the CPUs of this machine. Only before the load. */
+  #makeRoom(cpus: number): void {
+    let at = this.#lib.bpf_object__next_map(this.#open, null);
+    for (; !this.#lib.isNull(at); at = this.#lib.bpf_object__next_map(this.#open, at)) {
+      const map = new BpfMap(this.#lib, at);
+      if (map.isLru && map.maxEntries < cpus * LRU_ENTRIES_PER_CPU) map.maxEntries = cpus * LRU_ENTRIES_PER_CPU;
+    }
+  }
+
   /** The address of libbpf's object, which the addon needs. */
   get address(): bigint {
     return this.#lib.address(this.#open);
@@ -126,6 +141,7 @@ export class BpfObject {
 
   /** Loads maps and programs into the kernel. @throws OomscopeError LIBBPF with the verifier's last lines in `detail` */
   load(): void {
+    this.#makeRoom(this.#lib.libbpf_num_possible_cpus());
     this.#lib.takeLog();
     const code = this.#lib.bpf_object__load(this.#open);
     if (code !== 0) throw libbpfError(this.#lib, 'The kernel refused the BPF object', code);

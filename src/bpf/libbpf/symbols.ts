@@ -36,6 +36,7 @@ const signatures = {
 
   bpf_map__name: ['string', ['pointer']],
   bpf_map__fd: ['int', ['pointer']],
+  bpf_map__type: ['uint32', ['pointer']],
   bpf_map__max_entries: ['uint32', ['pointer']],
   bpf_map__set_max_entries: ['int', ['pointer', 'uint32']],
   bpf_map__key_size: ['uint32', ['pointer']],
