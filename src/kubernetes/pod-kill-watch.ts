@@ -41,7 +41,8 @@ export class PodKillWatch implements Disposable {
   /** What was listed before `started`: Events first, so that ends can be judged. */
   #first: { events: unknown[]; pods: unknown[] } | undefined = { events: [], pods: [] };
   #failed: (error: unknown) => void = () => {};
-  readonly #settling = new Set<NodeJS.Timeout>();
+  /** Ends that are not judged yet, by their keys, each with the newest status of the pod that has the end. */
+  readonly #settling = new Map<string, { pod: unknown; timer: NodeJS.Timeout }>();
 
   constructor(options: PodKillWatchOptions) {
     const { client, onTrouble } = options;
@@ -74,7 +75,7 @@ export class PodKillWatch implements Disposable {
     this.#events[Symbol.dispose]();
     this.#stops[Symbol.dispose]();
     this.#pods[Symbol.dispose]();
-    for (const timer of this.#settling) clearTimeout(timer);
+    for (const { timer } of this.#settling.values()) clearTimeout(timer);
   }
 
   async #list(
@@ -95,7 +96,8 @@ export class PodKillWatch implements Disposable {
     const { events, pods } = this.#first ?? { events: [], pods: [] };
     this.#first = undefined;
     const rows = events.flatMap((event) => this.#table.takeEvent(event) ?? []);
-    rows.push(...pods.flatMap((pod) => this.#table.takePod(pod)));
+    const newest = new Map(pods.flatMap((pod) => this.#table.newsOf(pod).map((key) => [key, pod] as const)));
+    for (const [key, pod] of newest) rows.push(...this.#table.takePod(pod, key));
     for (const row of rows.sort(byTime)) this.#options.onRow(row);
   }
 
@@ -107,14 +109,27 @@ export class PodKillWatch implements Disposable {
 
   #takePod(pod: unknown): void {
     if (this.#first) this.#first.pods.push(pod);
-    else if (this.#table.hasNews(pod)) {
-      // A later change does not replace this one: a kubelet that ends a pod may soon replace its status by ContainerStatusUnknown.
-      const timer = setTimeout(() => {
-        this.#settling.delete(timer);
-        for (const row of this.#table.takePod(pod)) this.#tell(row);
-      }, this.#options.settleMs ?? SETTLE_MS);
-      this.#settling.add(timer);
+    else for (const key of this.#table.newsOf(pod)) this.#settle(key, pod);
+  }
+
+  /**
+   * Judges an end later. A kubelet may correct the reason of an end, so a newer status with the same end counts. It may also replace the
+   * end by ContainerStatusUnknown, which has another key: then the last status with the end counts.
+   */
+  #settle(key: string, pod: unknown): void {
+    const known = this.#settling.get(key);
+    if (known) {
+      known.pod = pod;
+      return;
     }
+    const settling = {
+      pod,
+      timer: setTimeout(() => {
+        this.#settling.delete(key);
+        for (const row of this.#table.takePod(settling.pod, key)) this.#tell(row);
+      }, this.#options.settleMs ?? SETTLE_MS),
+    };
+    this.#settling.set(key, settling);
   }
 
   #tell(row: PodKill | undefined): void {

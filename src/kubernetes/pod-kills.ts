@@ -95,15 +95,21 @@ export class PodKillTable {
     put(this.#stops, event, stop);
   }
 
-  /** Whether the pod has an end of a container that takePod() has not judged. */
-  hasNews(pod: unknown): boolean {
+  /** The keys of the ends of containers and of the eviction of a pod that takePod() has not judged. */
+  newsOf(pod: unknown): string[] {
     const uid = record(record(pod).metadata).uid;
-    if (evictionOf(pod) && !this.#seen.has(evictionKey(uid))) return true;
-    return endingsOf(pod).some((ending) => !this.#seen.has(endingKey(uid, ending)));
+    const keys = endingsOf(pod).map((ending) => endingKey(uid, ending));
+    return (evictionOf(pod) ? [...keys, evictionKey(uid)] : keys).filter((key) => !this.#seen.has(key));
   }
 
-  /** Judges the ends of containers and the eviction of a pod by the Events so far. @returns a row for each that is new and about memory */
-  takePod(pod: unknown): PodKill[] {
+  /**
+   * Judges the ends of containers and the eviction of a pod by the Events so far.
+   *
+   * @param only of newsOf(): the others are left for a later call
+   * @returns a row for each that is new and about memory
+   */
+  takePod(pod: unknown, only?: string): PodKill[] {
+    const isNew = (key: string) => (only === undefined || key === only) && !this.#wasSeen(key);
     const { metadata, spec, status } = record(pod);
     const { namespace, name, uid } = record(metadata);
     const kills = [...(this.#kills.get(String(uid))?.values() ?? [])];
@@ -112,7 +118,7 @@ export class PodKillTable {
       .sort((a, b) => a.lastMs - b.lastMs);
     const whose = { namespace: text(namespace) ?? '', pod: text(name) ?? '', node: text(record(spec).nodeName) };
     const rows = endingsOf(pod).flatMap((ending) => {
-      if (this.#wasSeen(endingKey(uid, ending))) return [];
+      if (!isNew(endingKey(uid, ending))) return [];
       const { container, reason, exitCode, finishedMs } = ending;
       const judgement = judge(ending, kills, stops);
       if (!judgement) return [];
@@ -120,7 +126,7 @@ export class PodKillTable {
       return [statusRow(finishedMs, { ...whose, container, reason, exit_code: exitCode, verdict, message: why })];
     });
     const eviction = evictionOf(pod);
-    if (eviction && !this.#wasSeen(evictionKey(uid))) {
+    if (eviction && isNew(evictionKey(uid))) {
       const facts = { container: null, reason: 'Evicted', exit_code: null, verdict: 'evicted' as const };
       const message = `The kubelet evicted the pod: "${eviction.words.trim()}"`;
       rows.push(statusRow(eviction.atMs ?? stops.at(-1)?.lastMs ?? null, { ...whose, ...facts, message }));

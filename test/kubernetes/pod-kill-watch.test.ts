@@ -21,12 +21,25 @@ const event = {
   regarding: { namespace: 'shop', name: 'web', uid: 'u', fieldPath: 'spec.containers{app}' },
 };
 /** What a kubelet writes when a pod is deleted: the true end of the container, and soon after, that it does not know it any more. */
-const changes = [
+const forgotten = [
   pod({ reason: 'OOMKilled', exitCode: 143, startedAt: '2026-11-28T23:00:00Z', finishedAt: '2026-11-29T00:01:00Z' }),
   pod({ reason: 'ContainerStatusUnknown', exitCode: 137, startedAt: null, finishedAt: null }),
 ];
+/** The kubelet corrects the reason of an end, whose other fields stay. */
+const corrected = ['Error', 'OOMKilled'].map((reason) =>
+  pod({ reason, exitCode: 137, startedAt: '2026-11-28T23:00:00Z', finishedAt: '2026-11-29T00:00:00Z' }),
+);
 
-test('the end of a container is judged, although the kubelet soon replaces its status by ContainerStatusUnknown', async () => {
+test.each([
+  {
+    ...{ title: 'although the kubelet soon replaces its status by ContainerStatusUnknown', changes: forgotten },
+    ...{ reasons: ['ProcessOOMKilled', 'OOMKilled'], says: 'A SIGTERM ended it (exit code 143)' },
+  },
+  {
+    ...{ title: 'by the status in which the kubelet has corrected its reason', changes: corrected },
+    ...{ reasons: ['ProcessOOMKilled', 'OOMKilled'], says: 'Container app lost a process.' },
+  },
+])('the end of a container is judged once, $title', async ({ changes, reasons, says }) => {
   const server = createServer(({ url = '' }, response) => {
     const { pathname, searchParams } = new URL(url, 'http://api');
     if (searchParams.has('watch')) {
@@ -54,8 +67,8 @@ test('the end of a container is judged, although the kubelet soon replaces its s
     const query = { namespace: null, sinceMs: 0, settleMs: 50 };
     using watch = new PodKillWatch({ client, ...query, onRow: (row) => rows.push(row) });
     await watch.started;
-    await expect.poll(() => rows.map(({ verdict }) => verdict), { timeout: 5000 }).toEqual([null, 'false']);
-    expect(rows[1]?.message).toContain('A SIGTERM ended it (exit code 143)');
+    await expect.poll(() => rows.map(({ reason }) => reason), { timeout: 5000 }).toEqual(reasons);
+    expect(rows[1]?.message).toContain(says);
     client.close();
   } finally {
     server.closeAllConnections();

@@ -18,7 +18,7 @@ const target = { type: 'DisruptionTarget', status: 'True', reason: 'TerminationB
 test('an eviction for memory is a row, once, with the words of the kubelet', () => {
   const table = new PodKillTable({ sinceMs: 0 });
   const pod = evicted('memory', [target]);
-  expect(table.hasNews(pod)).toBe(true);
+  expect(table.newsOf(pod)).toHaveLength(1);
   expect(table.takePod(pod)).toEqual([
     {
       ...{ source: 'status', time: '2026-11-29T01:00:00.000Z', namespace: 'shop', pod: 'web', container: null },
@@ -27,7 +27,7 @@ test('an eviction for memory is a row, once, with the words of the kubelet', () 
         'The kubelet evicted the pod: "The node was low on resource: memory. Container app was using 40Mi, which exceeds its request of 0."',
     },
   ]);
-  expect(table.hasNews(pod)).toBe(false);
+  expect(table.newsOf(pod)).toEqual([]);
   expect(table.takePod(pod)).toEqual([]);
 });
 

@@ -117,8 +117,7 @@ function reportKill(child: ChildProcess, name: string, group: MemoryGroup, limit
   say(`process ${pid} ${signalCode ? `was killed by ${signalCode}` : `exited with code ${exitCode}`}`);
   say(`the cgroup has counted ${kills} OOM ${kills === 1 ? 'kill' : 'kills'}`);
   if (signalCode !== 'SIGKILL' || kills < 1) {
-    const before = signalCode === null ? '' : `: another process, such as a guard, ended process ${pid} first`;
-    say(`expected an OOM kill, and there was none${before}`);
+    say(withoutKill(child));
     return Exit.failed;
   }
   process.stdout.write(
@@ -127,7 +126,19 @@ function reportKill(child: ChildProcess, name: string, group: MemoryGroup, limit
   return Exit.ok;
 }
 
-function reportOther({ pid, exitCode, signalCode }: ChildProcess, name: string): number {
+/** Why a process of a scene has ended without an OOM kill. Node notes in `killed` that the demo itself has sent a signal. */
+export function withoutKill({ pid, signalCode, killed }: Pick<ChildProcess, 'pid' | 'signalCode' | 'killed'>): string {
+  if (killed) return `no OOM kill came within ${TIMEOUT_MS / 1000} s, so the demo ended process ${pid} itself`;
+  const before = signalCode === null ? '' : `: another process, such as a guard, ended process ${pid} first`;
+  return `expected an OOM kill, and there was none${before}`;
+}
+
+function reportOther(child: ChildProcess, name: string): number {
+  const { pid, exitCode, signalCode } = child;
+  if (child.killed) {
+    say(withoutKill(child));
+    return Exit.failed;
+  }
   if (signalCode === null) {
     say(`process ${pid} (${name}) exited with code ${exitCode}, though nothing ended the process`);
     return Exit.failed;
