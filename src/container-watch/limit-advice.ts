@@ -98,19 +98,35 @@ export function adviseLimit(
   };
 }
 
+/**
+ * How many of the OOM kills of a cgroup may have been at its own limit. The kernel counts in `oom_kill` each victim in the cgroup, also one
+ * of an OOM of the whole machine (mm/oom_kill.c, __oom_kill_process()).
+ */
+export function killsAtLimit(counts: Memory['counts']): number {
+  // An older agent does not send `ooms`. A limit that was never hit has killed nothing.
+  const most = counts.ooms ?? (counts.limit_hits === 0 ? 0 : Number.POSITIVE_INFINITY);
+  return Math.min(counts.oom_kills ?? 0, most);
+}
+
 type Memory = NonNullable<ContainerReport['memory']>;
 
 /** The demand plus a margin. `cutOff`: the limit hid a higher demand. */
 function demand(memory: Memory, reasons: string[]): { wanted: number; cutOff: boolean } {
   const { limit_bytes: limit, peak_bytes: peak, unreclaimable_bytes: held, working_set_bytes: used, counts } = memory;
   const stalled = memory.pressure?.some.avg300 ?? 0;
-  if (limit !== null && (counts.oom_kills ?? 0) > 0) {
-    const times = counts.oom_kills === 1 ? 'once' : `${counts.oom_kills} times`;
+  const kills = killsAtLimit(counts);
+  const times = (count: number) => (count === 1 ? 'once' : `${count} times`);
+  if (limit !== null && kills > 0) {
     reasons.push(
-      `The OOM killer killed processes in the container ${times} at ${formatBytes(limit)}, so the demand is higher than the limit, but unknown.`,
+      `The OOM killer killed processes in the container ${times(kills)} at ${formatBytes(limit)}, so the demand is higher than the limit, but unknown.`,
       `Try 1.5 times the limit, ${formatBytes(limit * AFTER_OOM)}. If the program leaks memory, no limit is enough.`,
     );
     return { wanted: limit * AFTER_OOM, cutOff: true };
+  }
+  if (limit !== null && (counts.oom_kills ?? 0) > 0) {
+    reasons.push(
+      `The OOM killer killed processes in the container ${times(counts.oom_kills ?? 0)}, but not at its limit: a cgroup above it or the whole machine was out of memory. The limit is not raised for that.`,
+    );
   }
   const hit = limit !== null && (counts.limit_hits ?? 0) > 0;
   if (hit && stalled >= STALLED_PERCENT) {

@@ -111,7 +111,15 @@ function isPodContainer(value: unknown): value is PodContainer {
   const some = record(record(pressure).some);
   const ofContainer = record(record(kubernetes).container_memory);
   const missingOrNumbers = [
-    ...[record(counts).oom_kills, record(counts).limit_hits, some.avg10, some.avg300, limit_bytes, peak_bytes],
+    ...[
+      record(counts).oom_kills,
+      record(counts).ooms,
+      record(counts).limit_hits,
+      some.avg10,
+      some.avg300,
+      limit_bytes,
+      peak_bytes,
+    ],
     ...[record(growth).bytes_per_second, record(growth).exhausted_in_seconds, age_seconds],
     ...[pod_limit_bytes, pod_ooms, pod_limit_hits],
     ...[ofContainer.request_bytes, ofContainer.limit_bytes],

@@ -26,6 +26,8 @@ export interface Observed {
   limitHits: number;
   kills: number;
   podKills: number;
+  /** OOM kills in the container at neither of these limits, such as by an OOM of the whole node. */
+  otherKills: number;
   /** Percent of the last five minutes in which some task waited for memory. null: unknown. */
   stalledPercent: number | null;
   /** Growth of heldBytes, and over which time it was measured. null: not measured. */
@@ -135,6 +137,11 @@ function limitFor(seen: Observed, reasons: string[]): { limitBytes: number; cutO
       );
     reasons.push(`The demand is above the limit, but unknown: try ${formatBytes(raised)}, and look again.`);
     return { limitBytes: raised, cutOff: true };
+  }
+  if (limit !== null && seen.otherKills > 0) {
+    reasons.push(
+      `It was killed, but not at its limit of ${formatBytes(limit)}: ${times(seen.otherKills)}. A cgroup above it or the whole node was out of memory, and the limit is not raised for that.`,
+    );
   }
   if (limit !== null && seen.limitHits > 0 && stalled !== null && stalled >= STALLED) {
     const raised = roundUp(limit * (stalled >= STALLED_MUCH ? RAISE : MARGIN));

@@ -1,4 +1,5 @@
 /** Joins the containers of a workload, on this node or on all, and advises them together. Pure functions. */
+import { killsAtLimit } from '../container-watch/limit-advice.ts';
 import type { KubernetesOwner } from '../model/kubernetes.ts';
 import { type HeapProcess, heapOf, type RuntimeHeap } from './heap.ts';
 import type { PodContainer } from './node-containers.ts';
@@ -65,8 +66,7 @@ function observedOf(
 ): Observed {
   const { container_memory: asked } = kubernetes;
   const limit = memory.limit_bytes ?? asked?.limit_bytes ?? null;
-  const kills = memory.counts.oom_kills ?? 0;
-  const podKills = Math.min(kills, pod_ooms ?? 0);
+  const { kills, podKills, otherKills } = killsByLimit(memory.counts, pod_ooms);
   // Without the API, a limit of the pod that equals the container's is taken for a sum.
   const isSum = kubernetes.pod_limit === 'sum' || (kubernetes.pod_limit !== 'own' && pod_limit_bytes === limit);
   const isOwn = pod_limit_bytes !== null && !isSum && (podKills > 0 || limit === null || pod_limit_bytes < limit);
@@ -80,11 +80,22 @@ function observedOf(
     ...{ peakWorkingSetBytes: null, requestBytes: asked?.request_bytes ?? null, limitBytes: limit },
     podLimitBytes: isOwn ? pod_limit_bytes : null,
     limitHits: (memory.counts.limit_hits ?? 0) + ((isSum && pod_limit_hits) || 0),
-    ...{ kills: kills - podKills, podKills },
+    ...{ kills, podKills, otherKills },
     stalledPercent: memory.pressure?.some.avg300 ?? null,
     growth: slope === null ? null : { bytesPerSecond: slope, seconds: sampleSeconds },
     ...{ ageSeconds: age, heapBytes: null },
   };
+}
+
+/** Tells the OOM kills in a container apart: at its own limit, at the limit of its pod, and others, such as by an OOM of the node. */
+function killsByLimit(counts: PodContainer['memory']['counts'], podOoms: number | null) {
+  const all = counts.oom_kills ?? 0;
+  const atOwn = killsAtLimit(counts);
+  // Where the OOMs of the container are not counted, those of the pod are the better evidence.
+  const podKills = Math.min(counts.ooms == null ? all : all - atOwn, podOoms ?? 0);
+  const kills = Math.min(atOwn, all - podKills);
+  // An OOM at a limit may kill many processes (memory.oom.group), so a surplus of kills is no evidence of another OOM.
+  return { kills, podKills, otherKills: kills + podKills > 0 ? 0 : all };
 }
 
 /**
@@ -113,6 +124,7 @@ function worse(a: Observed, b: Observed): Observed {
     limitHits: Math.max(a.limitHits, b.limitHits),
     kills: a.kills + b.kills,
     podKills: a.podKills + b.podKills,
+    otherKills: a.otherKills + b.otherKills,
     stalledPercent: most(a.stalledPercent, b.stalledPercent),
     growth: (a.growth?.bytesPerSecond ?? 0) > (b.growth?.bytesPerSecond ?? 0) ? a.growth : b.growth,
     ageSeconds: most(a.ageSeconds, b.ageSeconds),

@@ -55,8 +55,13 @@ export interface ContainerMemory {
     limit_hits: number | null;
     /** The number of times that usage exceeded `memory.high`. null: unknown. */
     high: number | null;
-    /** The number of OOM kills. null: unknown. */
+    /** The number of OOM kills, also those because a cgroup above or the whole machine was out of memory. null: unknown. */
     oom_kills: number | null;
+    /**
+     * How often the cgroup's own limit made the kernel look for a victim: `oom` in memory.events.local, or in memory.events where the
+     * kernel does not have that file. null: cgroup v1, which does not count it.
+     */
+    ooms: number | null;
   };
   /** `memory.oom.group`: whether the kernel kills the whole cgroup at once. null: cgroup v1, which does not have it. */
   oom_group: boolean | null;

@@ -12,7 +12,7 @@ export function aMemory(parts: Partial<ContainerMemory> = {}): ContainerMemory {
       ...{ anon_bytes: 0, file_bytes: 0, shmem_bytes: 0, mapped_bytes: 0, inactive_file_bytes: 0, kernel_bytes: null },
       ...{ slab_reclaimable_bytes: null, page_tables_bytes: null },
     },
-    counts: { limit_hits: 0, high: 0, oom_kills: 0 },
+    counts: { limit_hits: 0, high: 0, oom_kills: 0, ooms: 0 },
     ...parts,
   };
 }

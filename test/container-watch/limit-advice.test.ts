@@ -25,7 +25,7 @@ describe('the advised limit', () => {
   });
 
   test('is raised only for a reason that names more than the present limit', () => {
-    const counts = { oom_kills: 0, limit_hits: 0, high: null };
+    const counts = { oom_kills: 0, ooms: 0, limit_hits: 0, high: null };
     fc.assert(
       fc.property(fc.nat(900), fc.nat(900), fc.nat(900), fc.nat(900), (limit, peak, held, used) => {
         const memory = {
@@ -42,7 +42,7 @@ describe('the advised limit', () => {
   });
 
   test('explains why it is above a present limit that is above the demand with its margin', () => {
-    const counts = { oom_kills: 0, limit_hits: 12, high: null };
+    const counts = { oom_kills: 0, ooms: 0, limit_hits: 12, high: null };
     const tight = { limit_bytes: 64 * MIB, peak_bytes: 64 * MIB, unreclaimable_bytes: 41.9 * MIB, counts };
     const advice = advise({ ...tight, working_set_bytes: 50.2 * MIB });
     expect(advice).toMatchObject({ change: 'raise', limit_bytes: 80 * MIB });
@@ -52,21 +52,29 @@ describe('the advised limit', () => {
     ]);
   });
 
+  test('is not raised for a kill because the whole machine was out of memory', () => {
+    const counts = { oom_kills: 1, ooms: 0, limit_hits: 0, high: null };
+    const sizes = { peak_bytes: 1000 * MIB, unreclaimable_bytes: 900 * MIB, working_set_bytes: 900 * MIB };
+    const advice = advise({ limit_bytes: 2048 * MIB, ...sizes, counts });
+    expect(advice).toMatchObject({ limit_bytes: 2048 * MIB, change: 'keep', confidence: 'fair' });
+    expect(advice?.reasons[0]).toContain('killed processes in the container once, but not at its limit');
+  });
+
   test('is 1.5 times the present limit after a kill, with low confidence', () => {
-    const counts = { oom_kills: 2, limit_hits: 90, high: null };
+    const counts = { oom_kills: 2, ooms: 2, limit_hits: 90, high: null };
     const advice = advise({ limit_bytes: 100 * MIB, peak_bytes: 100 * MIB, counts });
     expect(advice).toMatchObject({ limit_bytes: 160 * MIB, change: 'raise', confidence: 'low' });
     expect(advice?.reasons[0]).toContain('killed processes in the container 2 times at 100 MiB');
   });
 
   test('is higher when tasks wait for memory', () => {
-    const counts = { oom_kills: 0, limit_hits: 90, high: null };
+    const counts = { oom_kills: 0, ooms: 0, limit_hits: 90, high: null };
     const advice = advise({ limit_bytes: 512 * MIB, peak_bytes: 512 * MIB, counts, pressure: pressure(20) });
     expect(advice).toMatchObject({ limit_bytes: 640 * MIB, change: 'raise' });
   });
 
   test('keeps the present limit when file pages fill it and no task waits', () => {
-    const counts = { oom_kills: 0, limit_hits: 5000, high: null };
+    const counts = { oom_kills: 0, ooms: 0, limit_hits: 5000, high: null };
     const fills = { limit_bytes: 512 * MIB, peak_bytes: 512 * MIB, unreclaimable_bytes: 40 * MIB, counts };
     expect(advise({ ...fills, working_set_bytes: 60 * MIB })).toMatchObject({ change: 'keep', limit_bytes: 512 * MIB });
   });

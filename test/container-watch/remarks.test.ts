@@ -56,7 +56,7 @@ const cases: [what: string, Partial<ContainerReport>, swap: number, RegExp | und
   ],
   [
     'OOM kills in the container',
-    { memory: limited({ counts: { oom_kills: 3, high: 0, limit_hits: 9 } }) },
+    { memory: limited({ counts: { oom_kills: 3, ooms: 3, high: 0, limit_hits: 9 } }) },
     0,
     /^critical: .* 3 times/,
   ],

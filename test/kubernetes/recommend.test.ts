@@ -33,7 +33,7 @@ const ours: Rule = (_, shown, { container, pod, request }) => {
     ...{ heldBytes: shown.held, workingSetBytes: shown.workingSet, peakBytes: shown.peak },
     ...{ peakWorkingSetBytes: shown.peakWorkingSet, limitHits: shown.limitHits, stalledPercent: shown.stalled },
     ...{ requestBytes: bytes(request), limitBytes: bytes(container), podLimitBytes: bytes(pod) },
-    ...{ kills: shown.kills - shown.killsAtPod, podKills: shown.killsAtPod },
+    ...{ kills: shown.kills - shown.killsAtPod, podKills: shown.killsAtPod, otherKills: 0 },
     growth: { bytesPerSecond: shown.growth / 3600, seconds: shown.hours * 3600 },
     ...{ ageSeconds: shown.hours * 3600, heapBytes: null },
   };
@@ -91,7 +91,8 @@ test('of 30 workloads with known needs, fewer are killed, wait or waste by our a
 test('a limit is not lowered below the size to which a program may grow its heap', () => {
   const seen = (heapBytes: number | null): Observed => ({
     ...{ heldBytes: 40 * MIB, workingSetBytes: 45 * MIB, peakBytes: 50 * MIB, peakWorkingSetBytes: 50 * MIB },
-    ...{ requestBytes: 64 * MIB, limitBytes: 512 * MIB, podLimitBytes: null, limitHits: 0, kills: 0, podKills: 0 },
+    ...{ requestBytes: 64 * MIB, limitBytes: 512 * MIB, podLimitBytes: null, limitHits: 0 },
+    ...{ kills: 0, podKills: 0, otherKills: 0 },
     ...{ stalledPercent: 0, growth: null, ageSeconds: 10 * 86_400, heapBytes },
   });
   expect(adviseMemory(seen(null))).toMatchObject({ scope: 'container', limit_bytes: 79 * MIB });

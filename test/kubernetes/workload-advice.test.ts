@@ -44,3 +44,24 @@ test('a kill at a limit of its own of the pod raises that one', () => {
   const { advice } = advise(killedAtPodLimit(128 * MIB, { pod_limit: 'own' }));
   expect(advice).toMatchObject({ scope: 'pod', limit_bytes: 64 * MIB, pod_limit_bytes: 192 * MIB });
 });
+
+test.each([
+  ['its own OOMs are counted', { oom_kills: 1, ooms: 0, limit_hits: 3 }],
+  ['only the hits of its limit are counted', { oom_kills: 1, ooms: null, limit_hits: 0 }],
+])('a kill because the whole node was out of memory raises no limit: %s', (_, counts) => {
+  const container = killedAtPodLimit(2048 * MIB, { pod_limit: 'sum' });
+  const sizes = { limit_bytes: 2048 * MIB, peak_bytes: 1000 * MIB, unreclaimable_bytes: 900 * MIB };
+  const memory = { ...container.memory, ...sizes, working_set_bytes: 900 * MIB, counts: { ...counts, high: 0 } };
+  const { advice, observed } = advise({ ...container, memory, pod_ooms: 0, pod_limit_hits: 0 });
+  expect(observed).toMatchObject({ kills: 0, podKills: 0, otherKills: 1 });
+  expect(advice.limit_bytes).toBeLessThanOrEqual(2048 * MIB);
+  expect(advice.reasons[0]).toContain('It was killed, but not at its limit of 2 GiB: 1 OOM kill.');
+});
+
+test('a group kill at the limit of the container counts as one kill at the limit, and none elsewhere', () => {
+  const container = killedAtPodLimit(64 * MIB, { pod_limit: 'sum' });
+  const memory = { ...container.memory, counts: { oom_kills: 5, ooms: 1, limit_hits: 9, high: 0 } };
+  const { advice, observed } = advise({ ...container, memory, pod_ooms: 0 });
+  expect(observed).toMatchObject({ kills: 1, podKills: 0, otherKills: 0 });
+  expect(advice).toMatchObject({ scope: 'container', limit_bytes: 96 * MIB });
+});
