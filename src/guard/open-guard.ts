@@ -215,7 +215,11 @@ async function arm(options: ArmingOptions, notes: string[]): Promise<Arming | un
 const rightsNotes = (): string[] =>
   lackingFor(new Set(['guarding']))
     .filter(({ capability }) => capability === 'CAP_KILL' || capability === 'CAP_DAC_OVERRIDE')
-    .map(({ capability, without }) => `runs without ${capability}: ${without}`);
+    .map(({ capability, without }) => {
+      // checkMayEnforce() lets only root go on without it.
+      const lacks = capability === 'CAP_KILL' ? 'the guard can end only processes of uid 0' : without;
+      return `runs without ${capability}: ${lacks}`;
+    });
 
 /** @returns a function that restores the priority and unlocks the memory */
 function prepare({ lockMemory, realtimePriority }: GuardConfig, notes: string[]): () => void {

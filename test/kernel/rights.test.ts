@@ -128,6 +128,17 @@ it.skipIf(!hasRights)('a guard says at its start which rights over the processes
   expect(code).toBe(0);
 });
 
+it.skipIf(!hasRights)(
+  'a guard of root without CAP_KILL goes on, and says that it can end only processes of root',
+  async () => {
+    const command = ['setpriv', '--bounding-set=-all,+bpf,+perfmon', '--inh-caps=-all', process.execPath, MAIN];
+    const guard = ['guard', '--enforce', '--when', 'available < 1K', '--duration', '200ms'];
+    const { code, stderr } = await oomscope(guard, command);
+    expect(stderr).toContain('oomscope: runs without CAP_KILL: the guard can end only processes of uid 0\n');
+    expect(code).toBe(0);
+  },
+);
+
 it('the debugger of Node does not open on SIGUSR1', { timeout: 20_000 }, async () => {
   const config = join(directory, 'oomscope.toml');
   writeFileSync(config, '[trace]\nenabled = false\n[pressure]\nenabled = false\n[guard]\n');
