@@ -4,15 +4,15 @@
  */
 import { VERSION } from '../version.ts';
 import {
+  CONFIGURED,
   type ManifestForm,
   type ManifestOptions,
   type ManifestValues,
   manifestObjects,
   manifestValues,
+  NAME,
 } from './manifest.ts';
 import { writeYaml, type Yaml } from './yaml-write.ts';
-
-const NAME = 'oomscope';
 
 /** Each value of the chart: what it is for, and its JSON Schema. */
 const VALUES: Record<keyof ManifestValues, { about: string; schema: Record<string, Yaml> }> = {
@@ -57,7 +57,8 @@ const VALUES: Record<keyof ManifestValues, { about: string; schema: Record<strin
     schema: { type: 'boolean' },
   },
   guardEnforces: {
-    about: 'Whether the guard, if there is one, kills. The agent then has the capability KILL.',
+    about:
+      'Whether the guard, if there is one, kills. The agent then has the capabilities KILL, SYS_RESOURCE and IPC_LOCK.',
     schema: { type: 'boolean' },
   },
   resources: {
@@ -102,6 +103,8 @@ const TEMPLATES: Partial<Record<keyof ManifestValues, string>> = {
   image: quoted('image'),
   priorityClassName: quoted('priorityClassName'),
   events: '{{ .Values.events }}',
+  guard: '{{ .Values.guard }}',
+  guardEnforces: '{{ .Values.guardEnforces }}',
   nodeCondition: '{{ .Values.nodeCondition }}',
   imagePullSecrets: objects('.Values.imagePullSecrets'),
   tolerations: objects('.Values.tolerations'),
@@ -148,6 +151,14 @@ function withConfiguration(text: string): string {
   return `${text.slice(0, at)}${own}${text.slice(at)}{{- end }}\n`;
 }
 
+/** The user's own configuration restarts the pods as well. Go's templates have no function for a hash, so the annotation is its text. */
+const withOwnAnnotation = (text: string) =>
+  text.replace(
+    new RegExp(`^( *)${CONFIGURED}: .*\n`, 'm'),
+    (line, indent) =>
+      `{{- if .Values.configuration }}\n${indent}${CONFIGURED}: ${quoted('configuration')}\n{{- else }}\n${line}{{- end }}\n`,
+  );
+
 function templates(): Record<string, string> {
   const files = Object.entries(manifestObjects(form)).map(([name, object]): [string, string] => {
     const text = template(object);
@@ -159,6 +170,8 @@ function templates(): Record<string, string> {
         return [name, onlyIf('.Values.podMonitor', text)];
       case 'config-map':
         return [name, withConfiguration(text)];
+      case 'daemon-set':
+        return [name, withOwnAnnotation(text)];
       default:
         return [name, text];
     }
@@ -168,7 +181,7 @@ function templates(): Record<string, string> {
 
 /** What `helm install` prints. Helm has created the namespace of a release without the label that the pods need. */
 const NOTES = `oomscope runs on each node: kubectl get pods --namespace {{ .Values.namespace }}
-After a change of the configuration or of nodeCondition, restart the agents:
+A change of a value restarts the agents. After a change of the ConfigMap itself, restart them:
   kubectl rollout restart daemonset/oomscope --namespace {{ .Values.namespace }}
 {{- if eq .Release.Namespace .Values.namespace }}
 The chart has not created this namespace. If it enforces a pod security level, the pods need the highest one:

@@ -48,7 +48,9 @@ export interface ManifestForm {
   fieldsWhen: (name: keyof ManifestValues, fields: Record<string, Yaml>) => Record<string, Yaml>;
 }
 
-const NAME = 'oomscope';
+export const NAME = 'oomscope';
+/** The annotation of the pods that tells which configuration they have. */
+export const CONFIGURED = `${NAME}.io/configuration`;
 /** Where `oomscope run` answers the kubelet and Prometheus. */
 const PORT = 9836;
 /** From this share of time in which no task could run for lack of memory. */
@@ -67,6 +69,8 @@ const selector = { 'app.kubernetes.io/name': NAME, 'app.kubernetes.io/component'
 
 /** What the tracer needs; docs/install.md says what for. */
 const CAPABILITIES = ['BPF', 'PERFMON', 'SYS_PTRACE', 'SYSLOG'];
+/** A guard that kills must not be an early victim itself, nor wait for pages of its own: it lowers its oom_score_adj, and locks its memory. */
+const ENFORCING = ['KILL', 'SYS_RESOURCE', 'IPC_LOCK'];
 
 export function manifestValues(given: ManifestOptions): ManifestValues {
   const { namespace, image, events, podMonitor = false, nodeCondition = false } = given;
@@ -82,7 +86,7 @@ export function manifestValues(given: ManifestOptions): ManifestValues {
   };
 }
 
-function plainForm(values: ManifestValues): ManifestForm {
+export function plainForm(values: ManifestValues): ManifestForm {
   const isOn = (name: keyof ManifestValues) => {
     const value = values[name];
     return Array.isArray(value) ? value.length > 0 : Boolean(value);
@@ -156,7 +160,7 @@ function podMonitor(metadata: Yaml): Yaml {
 }
 
 /** What `oomscope run` reads in the pod. Without [guard], oomscope kills nothing. */
-function configuration({ value, when }: ManifestForm): string {
+export function configuration({ value, when }: ManifestForm): string {
   const spool = `# Events wait here while the API is away, also across updates of the DaemonSet.\nspool = "${STATE}/kubernetes-events"\n`;
   const mode = when('guardEnforces', ['mode = "enforce"\n']);
   const about =
@@ -180,6 +184,10 @@ events = ${value('events')}
 ${when('nodeCondition', [`node_condition = ${value('nodeCondition')}\n`]).join('')}${when('events', [spool]).join('')}${guard.join('')}`;
 }
 
+/** What configuration() depends on, as one text. It begins and ends with a word, not with a value. */
+export const configuredBy = (value: ManifestForm['value']): string =>
+  `events=${value('events')} nodeCondition=${value('nodeCondition')} guard=${value('guard')} guardEnforces=${value('guardEnforces')} end`;
+
 function daemonSet(form: ManifestForm, metadata: Yaml): Yaml {
   const { value, when, fieldsWhen } = form;
   return {
@@ -192,6 +200,8 @@ function daemonSet(form: ManifestForm, metadata: Yaml): Yaml {
           labels,
           annotations: {
             [`container.apparmor.security.beta.kubernetes.io/${NAME}`]: 'unconfined',
+            // The agent reads its configuration at its start: a change of this text restarts the pods.
+            [CONFIGURED]: configuredBy(value),
             ...{ 'prometheus.io/scrape': 'true', 'prometheus.io/port': String(PORT), 'prometheus.io/path': '/metrics' },
           },
         },
@@ -238,7 +248,7 @@ function container({ value, when }: ManifestForm): Yaml {
         add: [
           ...CAPABILITIES,
           ...when('linuxBefore511', ['SYS_RESOURCE']),
-          ...when('guard', when('guardEnforces', ['KILL'])),
+          ...when('guard', when('guardEnforces', ENFORCING)),
         ],
       },
       // The profile of most runtimes refuses bpf(2) and perf_event_open(2).
@@ -253,43 +263,8 @@ function container({ value, when }: ManifestForm): Yaml {
   };
 }
 
-/** Files of a folder for kustomize: a base with a file for each object, and overlays that change it. */
-export function kustomizeFolder(options: ManifestOptions): Record<string, Yaml> {
-  const objects = manifest(options);
-  const base = Object.entries(objects).map(([name, object]): [string, Yaml] => [`base/${name}.yaml`, object]);
-  const kustomization = { apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization' };
-  const over = (name: string, patches: readonly { target: Yaml; patch: Yaml }[]): Record<string, Yaml> => ({
-    [`overlays/${name}/kustomization.yaml`]: {
-      ...{ ...kustomization, resources: ['../../base'] },
-      patches: patches.map(({ target }, i) => ({ target, path: `patch-${i + 1}.yaml` })),
-    },
-    ...Object.fromEntries(patches.map(({ patch }, i) => [`overlays/${name}/patch-${i + 1}.yaml`, patch])),
-  });
-  const capabilities = '/spec/template/spec/containers/0/securityContext/capabilities/add';
-  const silent = plainForm(manifestValues({ ...options, events: false }));
-  return {
-    ...Object.fromEntries(base),
-    'base/kustomization.yaml': { ...kustomization, resources: Object.keys(objects).map((name) => `${name}.yaml`) },
-    ...over('kernel-before-5.11', [
-      {
-        target: { kind: 'DaemonSet', name: NAME },
-        patch: [{ op: 'add', path: `${capabilities}/-`, value: 'SYS_RESOURCE' }],
-      },
-    ]),
-    ...over('without-events', [
-      {
-        target: { kind: 'ClusterRole', name: NAME },
-        patch: [{ op: 'replace', path: '/rules', value: rules(silent) }],
-      },
-      {
-        target: { kind: 'ConfigMap', name: NAME },
-        patch: [{ op: 'replace', path: '/data/oomscope.toml', value: configuration(silent) }],
-      },
-    ]),
-  };
-}
-
-const rules = ({ when }: ManifestForm): readonly Yaml[] =>
+/** Of the ClusterRole. */
+export const rules = ({ when }: ManifestForm): readonly Yaml[] =>
   agentRights.flatMap(({ apiGroup, resource, verbs, only }) => {
     const rule = { apiGroups: [apiGroup], resources: [resource], verbs };
     return only === undefined ? [rule] : when(only, [rule]);

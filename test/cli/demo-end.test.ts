@@ -18,7 +18,9 @@ test('a process that the demo itself ended after its timeout is not said to be e
 test('a process that ended by the signal of another process is said to be', async () => {
   const child = spawn('sleep', ['60'], { timeout: 90_000, killSignal: 'SIGTERM' });
   process.kill(child.pid as number, 'SIGTERM');
-  expect(withoutKill(await ended(child))).toContain(`another process, such as a guard, ended process ${child.pid} first`);
+  expect(withoutKill(await ended(child))).toContain(
+    `another process, such as a guard, ended process ${child.pid} first`,
+  );
 });
 
 test('a process that ended by itself is said to have met no OOM kill', async () => {

@@ -83,6 +83,8 @@ describe.skipIf(!hasApiServer)('the chart, rendered by Go', () => {
     });
     expect(objects.ConfigMap?.data).toEqual({ 'oomscope.toml': configuration });
     const { template } = record(objects.DaemonSet?.spec);
+    const annotations = record(record(record(template).metadata).annotations);
+    expect(annotations['oomscope.io/configuration']).toBe(configuration);
     const spec = record(record(template).spec);
     expect(spec).toMatchObject({ tolerations, nodeSelector: {}, imagePullSecrets: [{ name: 'registry' }] });
     expect(spec).toMatchObject({ priorityClassName: 'system-node-critical' });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/config.ts';
+import { record } from '../../src/kubernetes/foreign.ts';
 import { type ManifestOptions, manifest } from '../../src/kubernetes/manifest.ts';
 import { agentRights } from '../../src/kubernetes/rights.ts';
 
@@ -17,17 +18,37 @@ test.each([true, false])('the configuration in the manifest is valid (events: %s
   expect(set.kubernetes).toMatchObject({ events, node_condition: 10 });
 });
 
-test('a guard is added where asked for, kills nothing by default, and gets the capability KILL only if it does', async () => {
+test('a guard is added where asked for, kills nothing by default, and gets the capabilities to kill and to survive only if it does', async () => {
   const made = async (asked: Partial<ManifestOptions>) => {
     const all = manifest({ ...options, ...asked });
     const { data } = all['config-map'] as { data: Record<string, string> };
     const { guard } = await parseConfig(data['oomscope.toml'] ?? '', 'oomscope.toml');
-    return { mode: guard?.mode, kills: JSON.stringify(all['daemon-set']).includes('"KILL"') };
+    return {
+      mode: guard?.mode,
+      kills: JSON.stringify(all['daemon-set']).includes('"SYSLOG","KILL","SYS_RESOURCE","IPC_LOCK"]'),
+    };
   };
   expect(await made({})).toEqual({ mode: undefined, kills: false });
   expect(await made({ guard: true })).toEqual({ mode: 'dry_run', kills: false });
   expect(await made({ guard: true, guardEnforces: true })).toEqual({ mode: 'enforce', kills: true });
   expect(await made({ guardEnforces: true })).toEqual({ mode: undefined, kills: false });
+});
+
+test('an option that changes the configuration changes the pods, which restarts them', () => {
+  const asked: Partial<ManifestOptions>[] = [
+    {},
+    { guard: true },
+    { guard: true, guardEnforces: true },
+    { nodeCondition: true },
+    { events: false },
+  ];
+  const seen = asked.map((each) => {
+    const all = manifest({ ...options, ...each }) as Record<string, Record<string, unknown>>;
+    const { metadata } = record(record(all['daemon-set']?.spec).template);
+    return { configuration: JSON.stringify(all['config-map']), pods: JSON.stringify(metadata) };
+  });
+  expect(new Set(seen.map(({ configuration }) => configuration)).size).toBe(asked.length);
+  expect(new Set(seen.map(({ pods }) => pods)).size).toBe(asked.length);
 });
 
 test('the role has the rights of the table, without those for Events if there are none', () => {

@@ -12,7 +12,8 @@ import type { Check } from '../../src/kubernetes/cluster-check.ts';
 import { EventWriter } from '../../src/kubernetes/event-writer.ts';
 import { items, number, record, text } from '../../src/kubernetes/foreign.ts';
 import { helmChart } from '../../src/kubernetes/helm-chart.ts';
-import { kustomizeFolder, manifest } from '../../src/kubernetes/manifest.ts';
+import { kustomizeFolder } from '../../src/kubernetes/kustomize.ts';
+import { manifest } from '../../src/kubernetes/manifest.ts';
 import type { PodContainer } from '../../src/kubernetes/node-containers.ts';
 import { eventsOfKill, type ObjectEvent } from '../../src/kubernetes/object-event.ts';
 import { PodDirectory } from '../../src/kubernetes/pod-directory.ts';
@@ -94,6 +95,7 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
     expect(old).toContain('- SYS_RESOURCE');
     const silent = server.kubectl('kustomize', join(folder, 'overlays/without-events'));
     expect(silent).toContain('events = false');
+    expect(silent).toContain('oomscope.io/configuration: events=false');
     expect(silent).not.toContain('events.k8s.io');
     server.kubectl('apply', '--dry-run=server', '-k', join(folder, 'overlays/without-events'));
   });
@@ -528,6 +530,7 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
         },
       ]);
       expect(top[0]?.memory.unreclaimable_bytes).toBeGreaterThan(39 * MIB);
+      if (top[0]?.memory.cgroup_version === 2) expect(top[0].memory.counts.ooms).toBeGreaterThan(0);
       const lines = await linesOf(['k8s', 'top', '--watch', '--sample', '100ms', ...asked], 3);
       expect(lines.map((line) => (JSON.parse(line) as PodContainer[])[0]?.kubernetes)).toMatchObject(
         Array(3).fill({ source: 'api', pod: pod.name, container: 'app' }),

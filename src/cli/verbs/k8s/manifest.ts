@@ -15,7 +15,7 @@ const options = {
   'pod-monitor': flag('add a PodMonitor, where the operator of Prometheus is installed'),
   'node-condition': flag('let the agent set the condition MemoryContention of its node, and add the right to do so'),
   guard: flag('add a guard, which only says which process it would kill before the node is out of memory'),
-  enforce: flag('with --guard: let the guard kill, and add the capability KILL'),
+  enforce: flag('with --guard: let the guard kill, and add the capabilities that it needs'),
   output: text('DIR', 'write a folder for kustomize, with overlays, instead; it must not exist'),
   helm: text('DIR', 'write a Helm chart, whose default values are the other options, instead; DIR must not exist'),
 };
@@ -63,11 +63,12 @@ async function run({ given }: Context<typeof options>): Promise<number> {
     await writeFolder('--helm', helm, helmChart(asked));
     return Exit.ok;
   }
-  const { kustomizeFolder, manifest } = await import('../../../kubernetes/manifest.ts');
+  const { manifest } = await import('../../../kubernetes/manifest.ts');
   if (output === undefined) {
     process.stdout.write(writeYamlStream(Object.values(manifest(asked))));
     return Exit.ok;
   }
+  const { kustomizeFolder } = await import('../../../kubernetes/kustomize.ts');
   const files = Object.entries(kustomizeFolder(asked)).map(([path, object]) => [path, writeYaml(object)]);
   await writeFolder('--output', output, Object.fromEntries(files));
   return Exit.ok;
