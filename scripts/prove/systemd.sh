@@ -91,9 +91,9 @@ use)
 	section 'the journal'
 	journal
 	section 'after kill -9'
-	old=$(systemctl show oomscope -p MainPID --value)
-	kill -9 "$old"
-	restarted() { active && [ "$(systemctl show oomscope -p MainPID --value)" != "$old" ]; }
+	kill -9 "$(systemctl show oomscope -p MainPID --value)"
+	# Until systemd has noticed the end of the process, the service is still active.
+	restarted() { [ "$(systemctl show oomscope -p NRestarts --value)" -gt 0 ] && active; }
 	until_true 'the service is not started again' restarted
 	echo "systemd started it again: NRestarts=$(systemctl show oomscope -p NRestarts --value)"
 	;;
