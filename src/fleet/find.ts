@@ -8,11 +8,13 @@ import type { Fleet } from './open-fleet.ts';
 export interface Found {
   /** The last event about the incident with this id. undefined: the id is that of an event. */
   incident: FleetIncident | undefined;
-  /** The event, or the events that belong to the incident. */
+  /** The event, or the events that belong to the incident, in the order in which they happened: at most 1,000. */
   events: FleetEvent[];
+  /** How many more events belong to the incident. */
+  more: number;
 }
 
-/** More events of an incident are not kept. */
+/** More events of an incident are not returned. */
 const MOST = 1000;
 
 /** Reads what the fleet was opened for, and finds an event or an incident by its id. */
@@ -33,12 +35,13 @@ export async function findEvents(fleet: Fleet, id: string): Promise<Found> {
     const now = { ...last, state: incident.state };
     incident = { ...incident, ...now, message: incidentMessage(now) };
   }
-  if (!incident) return { incident, events: found };
+  if (!incident) return { incident, events: found, more: 0 };
   const { since, until } = incident;
   const [from, to] = [Date.parse(since), Date.parse(until)];
   const of = incident;
   const events = kills.filter((kill) => kill.happenedMs >= from && kill.happenedMs <= to + 1 && belongs(kill, of));
-  return { incident, events: events.slice(0, MOST) };
+  events.sort((one, other) => one.happenedMs - other.happenedMs);
+  return { incident, events: events.slice(0, MOST), more: Math.max(0, events.length - MOST) };
 }
 
 function belongs({ event, cluster, name: node }: FleetEvent, incident: FleetIncident): boolean {

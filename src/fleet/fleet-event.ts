@@ -21,8 +21,8 @@ export interface FleetEvent {
   /** Number of the event among those of this process, from 0 without a gap. null: not published by oomscope. */
   number: number | null;
   /**
-   * When the process sent the event, the stream had every event of the process with a smaller number, or it never comes.
-   * null: unknown.
+   * A number of this process: when it sent this event, each of its events below that number was in the stream or lost for
+   * good. null: unknown.
    */
   settled: number | null;
   /** True: later events of its process were emitted before it, because it came after the reader's wait. */

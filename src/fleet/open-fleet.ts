@@ -187,7 +187,7 @@ export class Fleet implements AsyncDisposable {
       },
       onCaughtUp: () => {
         this.#storedMs = Math.max(this.#storedMs, facts.serverMs);
-        this.#whenNothingWaits();
+        this.#whenEmittedTo(facts.lastSequence);
       },
       onReading: () => {
         this.problem = undefined;
@@ -201,15 +201,15 @@ export class Fleet implements AsyncDisposable {
     await reader.start();
   }
 
-  /** Resolves `caughtUp` when no event waits for an earlier one. */
-  #whenNothingWaits(): void {
-    if (!this.#order.waits) {
+  /** Resolves `caughtUp` when no event up to this number of the stream waits for an earlier one of its process. */
+  #whenEmittedTo(sequence: number): void {
+    if ((this.#order.firstHeld ?? Number.POSITIVE_INFINITY) > sequence) {
       this.#isCaughtUp = true;
       this.#tick();
       this.#resolveCaughtUp();
       return;
     }
-    setTimeout(() => this.#whenNothingWaits(), TICK_MS);
+    setTimeout(() => this.#whenEmittedTo(sequence), TICK_MS);
   }
 
   async #followNodes(onTrouble: (message: string) => void): Promise<void> {

@@ -4,7 +4,7 @@
  * new, however late it is sent again: no window of ids is needed.
  *
  * Each event says up to which number the events of its process are settled: in the stream, or lost. A missing event below
- * that never comes. Only for one that its process still sends is there a wait: for `waitMs` by the clock of the caller,
+ * that number never comes. Only for one that its process still sends is there a wait: for `waitMs` by the clock of the caller,
  * or until the stream has an event of any process that the server stored `waitMs` later.
  */
 import type { FleetEvent } from './fleet-event.ts';
@@ -36,6 +36,8 @@ interface Run extends RunState {
   /** The node that runs the process. */
   node: string;
   held: Map<number, FleetEvent>;
+  /** A missing event with a smaller number is no gap: it may have been stored before the reader began. */
+  countedFrom: number;
   /** When the wait for the next number began (ms, by the clock of the methods). */
   sinceMs: number;
   /** When the server stored the event with which the wait began. */
@@ -47,7 +49,9 @@ export interface OrderHooks {
   onGap: (gap: Gap) => void;
 }
 
-/** More events of a node are not held: the wait ends. A publisher itself sends at most 63 past a missing one. */
+/** A publisher sends at most 63 events past one that is missing. */
+const WINDOW = 64;
+/** More events of a node are not held: the wait ends. */
 const MOST_HELD = 5_000;
 const MOST_RANGES = 1_000;
 const MOST_IDS = 100_000;
@@ -92,7 +96,7 @@ export class Order {
       return;
     }
     const settled = Math.min(event.settled ?? 0, number);
-    const run = this.#runOf(name, event.settled === null ? number : settled);
+    const run = this.#runOf(name, number, event.settled === null ? null : settled);
     run.node = nodeOf(event);
     run.seenMs = event.storedMs;
     if (number < run.next) {
@@ -136,10 +140,6 @@ export class Order {
     return first;
   }
 
-  get waits(): boolean {
-    return this.#waiting.size > 0;
-  }
-
   state(): OrderState {
     const runs: Record<string, RunState> = {};
     for (const [name, { next, missing, seenMs }] of this.#runs) runs[name] = { next, missing, seenMs };
@@ -162,11 +162,18 @@ export class Order {
     this.#hooks.emit({ ...event, late: true });
   }
 
-  /** @param next the first number that may still come: the reader may have begun in the middle */
-  #runOf(name: string, next: number): Run {
+  /**
+   * The reader may have begun in the middle of a process. Then events behind its first one may be stored already, because
+   * the process has sent the first one again; and where nothing says what is settled, events before it may still come.
+   */
+  #runOf(name: string, number: number, settled: number | null): Run {
     const known = this.#runs.get(name);
     if (known) return known;
-    const fresh: Run = { ...NEW_RUN, name, next, missing: [], seenMs: 0, held: new Map() };
+    const next = settled ?? number;
+    const missing: [number, number][] =
+      settled === null && number > 0 ? [[Math.max(0, number - WINDOW + 1), number - 1]] : [];
+    const countedFrom = number > 0 ? next + WINDOW : 0;
+    const fresh: Run = { ...NEW_RUN, name, next, missing, seenMs: 0, held: new Map(), countedFrom };
     this.#runs.set(name, fresh);
     if (this.#runs.size > MOST_RUNS) this.#forget();
     return fresh;
@@ -237,14 +244,14 @@ export class Order {
     const next = Math.min(first, end);
     run.missing.push([run.next, next - 1]);
     if (run.missing.length > MOST_RANGES) run.missing.shift();
-    const missing = next - run.next;
+    const missing = next - Math.max(run.next, run.countedFrom);
     run.next = next;
-    this.#hooks.onGap({ run: run.name, before, missing });
+    if (missing > 0) this.#hooks.onGap({ run: run.name, before, missing });
     return before;
   }
 }
 
-const NEW_RUN = { node: '', sinceMs: 0, sinceStoredMs: 0 };
+const NEW_RUN = { node: '', sinceMs: 0, sinceStoredMs: 0, countedFrom: 0 };
 
 const nodeOf = ({ cluster, node, machine }: FleetEvent) => `${cluster} ${node} ${machine}`;
 

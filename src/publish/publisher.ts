@@ -9,20 +9,20 @@ import type { JetStreamClient } from '@nats-io/jetstream';
 import { DiskQueue } from '../alerts/disk-queue.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Event } from '../model/events.ts';
-import type { PublishFolded } from '../model/fleet.ts';
 import { checkServerOptions, isPermissionViolation, reasonOf, shown } from '../nats/connect.ts';
 import { loadNats, type Nats } from '../nats/load.ts';
 import { STREAM, token } from '../nats/names.ts';
 import { globMatch } from '../text/glob.ts';
 import { printable } from '../text/printable.ts';
 import { type Entry, entryCodec, entryOf } from './entry.ts';
+import { foldedFields, summaryOf } from './folded.ts';
 import { Link } from './link.ts';
 import { machineHash } from './machine.ts';
 import { messageOf, type Sender } from './message.ts';
 import { NodeStates } from './node-states.ts';
 import type { PublishOptions } from './options.ts';
 import { rehearseMessage } from './rehearse.ts';
-import { type Folded, Storm } from './storm.ts';
+import { Storm } from './storm.ts';
 import { Window } from './window.ts';
 
 /** Counts of events since the start. */
@@ -74,6 +74,8 @@ export class Publisher implements AsyncDisposable {
   /** Sentences about failures; none is repeated until something has been sent. */
   readonly #told = new Set<string>();
   #isStateRefused = false;
+  /** Types of events that were dropped because the server forbids them and permits others. */
+  readonly #dropped = new Set<string>();
   #dropping = false;
   #large = 0;
   /** The id of the last event that is too large. */
@@ -113,6 +115,7 @@ export class Publisher implements AsyncDisposable {
       send: (entry, settled) => this.#send(entry, settled),
       isUp: () => this.#link.isUp,
       onFailure: (error) => this.#refused(error as Error),
+      onForbidden: (entry) => this.#forbidden(entry),
       onSent: (isPublished) => {
         if (isPublished) this.#counts.published++;
         if (this.#told.size > 0) this.#recovered('the server takes events again');
@@ -229,6 +232,17 @@ export class Publisher implements AsyncDisposable {
     return false;
   }
 
+  #forbidden({ type }: Entry): void {
+    this.#counts.dropped++;
+    const what = `the server permits other events of this node, but not ${printable(type)}: these are dropped`;
+    if (!this.#dropped.has(type)) this.#tell(`${shown(this.#options)}: ${what}; ${this.#remedy}.`);
+    this.#dropped.add(type);
+  }
+
+  get #remedy(): string {
+    return `\`oomscope fleet setup --cluster ${this.#sender.cluster} --node ${this.#sender.node}\` prints the permissions that it needs`;
+  }
+
   /** Keeps the whole event beside the spool's files, for the user of this node. */
   async #keepWhole({ id, json }: Entry, movedOut: readonly string[]): Promise<void> {
     const { spool } = this.#options;
@@ -245,17 +259,8 @@ export class Publisher implements AsyncDisposable {
   }
 
   #publishSummaries(all = false): void {
-    for (const folded of this.#storm.summaries(performance.now(), all)) this.#push(this.#foldedEvent(folded));
-  }
-
-  #foldedEvent({ eventType, severity, about, count, firstId, since, until }: Folded): PublishFolded {
-    const where = about.pod ?? about.container ?? about.cgroup ?? about.comm;
-    const message = `${count} more ${eventType} events${where === null ? '' : ` about ${where}`} were counted, not published.`;
-    return {
-      ...this.#newEnvelope(message),
-      ...{ type: 'publish.folded', event_type: eventType, count, about, folded_severity: severity },
-      ...{ first_id: firstId, since, until },
-    };
+    for (const folded of this.#storm.summaries(performance.now(), all))
+      this.#push({ ...this.#newEnvelope(summaryOf(folded)), ...foldedFields(folded) });
   }
 
   #newEnvelope(message: string) {
@@ -268,13 +273,12 @@ export class Publisher implements AsyncDisposable {
     const isState = isPermissionViolation(error) && String(error.subject).startsWith('$KV.');
     const { cluster, node } = this.#sender;
     const what = `the server does not permit this node to ${isState ? 'store its state' : 'publish events'} as ${cluster}.${node}`;
-    const remedy = `\`oomscope fleet setup --cluster ${cluster} --node ${node}\` prints the permissions that it needs`;
     if (!isState) {
-      this.#failed(`${where}: ${isPermissionViolation(error) ? `${what}: ${remedy}` : reasonOf(error)}`);
+      this.#failed(`${where}: ${isPermissionViolation(error) ? `${what}: ${this.#remedy}` : reasonOf(error)}`);
     } else if (!this.#isStateRefused && this.#told.size === 0) {
       // after a refusal of events, the remedy has been told
       this.#isStateRefused = true;
-      this.#tell(`${where}: ${what}: ${remedy}.`);
+      this.#tell(`${where}: ${what}: ${this.#remedy}.`);
     }
   }
 

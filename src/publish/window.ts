@@ -8,9 +8,14 @@
  * server works, and a reader of the fleet waits for the lost entry: all that is not acknowledged is sent again soon. Each
  * entry is sent with the first number of its process that is not yet acknowledged, so that the reader waits only for
  * entries that this process still sends.
+ *
+ * A server may also refuse some entries and take others. An entry that it refused while it took others no longer keeps
+ * later ones from being sent. An account may forbid the subject of some types: an entry of a type that the server still
+ * forbids after it took others is given up.
  */
 import type { DiskQueue, Item } from '../alerts/disk-queue.ts';
 import { backoffMs } from '../events/backoff.ts';
+import { isPermissionViolation } from '../nats/connect.ts';
 import type { Entry } from './entry.ts';
 
 /** Entries that may be sent before the first of them is acknowledged. */
@@ -31,6 +36,8 @@ export interface WindowHooks {
   isUp: () => boolean;
   /** An entry could not be sent now. */
   onFailure: (error: unknown) => void;
+  /** The entry was given up, because the account forbids its subject and permits others. */
+  onForbidden: (entry: Entry) => void;
   /** The server answered. @param isPublished true: it has one entry more, false: it had it before, or the entry was given up */
   onSent: (isPublished: boolean) => void;
 }
@@ -46,12 +53,22 @@ export class Window {
   #onTheWay = 0;
   /** The last entry in the queue that was acknowledged since everything was sent again. */
   #acknowledged = -1;
+  /** The entries that were refused, by their numbers in the queue: in which epoch. */
+  readonly #refusedIn = new Map<number, number>();
+  /** The types that the server forbids: since which epoch. */
+  readonly #forbiddenSince = new Map<string, number>();
+  /** True: the server has forbidden every entry of this epoch that it has answered. */
+  #allForbidden = true;
+  /** The last epoch of which an entry was acknowledged. */
+  #acknowledgedIn = -1;
   /** Grows when everything must be sent again: answers of an older epoch no longer count. */
   #epoch = 0;
+  /** This epoch sends only what is behind this number in the queue: what is before it was forbidden. -1: it sends everything. */
+  #from = -1;
   #failed = false;
   /** Failures in a row. */
   #failures = 0;
-  /** How often all was sent again for the first open entry, since a first one was last acknowledged. */
+  /** How often everything was sent again because the first open entry had no acknowledgement, since a first one last had one. */
   #repeats = 0;
   #timer: NodeJS.Timeout | undefined;
   #overtaken: NodeJS.Timeout | undefined;
@@ -73,17 +90,9 @@ export class Window {
 
   /** Called when the connection is there, or there again: everything that is not acknowledged is sent again. */
   restart(): void {
-    clearTimeout(this.#timer);
-    clearTimeout(this.#overtaken);
-    this.#timer = undefined;
-    this.#overtaken = undefined;
-    this.#epoch++;
-    this.#cursor = -1;
-    this.#open.clear();
-    this.#onTheWay = 0;
-    this.#acknowledged = -1;
-    this.#failed = false;
-    this.wake();
+    this.#refusedIn.clear();
+    this.#forbiddenSince.clear();
+    this.#sendAgain();
   }
 
   close(): void {
@@ -91,6 +100,22 @@ export class Window {
     this.#epoch++;
     clearTimeout(this.#timer);
     clearTimeout(this.#overtaken);
+  }
+
+  #sendAgain(from = -1): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#overtaken);
+    this.#timer = undefined;
+    this.#overtaken = undefined;
+    this.#epoch++;
+    this.#from = from;
+    this.#cursor = from;
+    this.#open.clear();
+    this.#onTheWay = 0;
+    this.#acknowledged = -1;
+    this.#failed = false;
+    this.#allForbidden = true;
+    this.wake();
   }
 
   get #maySend(): boolean {
@@ -107,7 +132,12 @@ export class Window {
       const next = found instanceof Promise ? await found : found;
       if (epoch !== this.#epoch) continue;
       if (!next && this.#woken) continue;
-      if (!next || next.number - this.#firstOpen(next.number) >= IN_FLIGHT) break;
+      if (!next && this.#cursor === this.#from && this.#from >= 0) {
+        this.#from = -1;
+        this.#cursor = -1;
+        continue;
+      }
+      if (!next || next.number - this.#firstUnrefused(next.number) >= IN_FLIGHT) break;
       this.#send(next, epoch);
     }
     this.#pumping = false;
@@ -120,7 +150,7 @@ export class Window {
     this.#onTheWay++;
     this.#hooks.send(entry, this.#settledBefore(entry)).then(
       (isPublished) => this.#answered(next, epoch, isPublished),
-      (error: unknown) => this.#refused(error, epoch),
+      (error: unknown) => this.#refused(next, error, epoch),
     );
   }
 
@@ -129,24 +159,48 @@ export class Window {
     return otherwise;
   }
 
+  /** The first open entry that was not refused while the server took others. */
+  #firstUnrefused(otherwise: number): number {
+    for (const number of this.#open.keys()) {
+      const refusedIn = this.#refusedIn.get(number) ?? Number.POSITIVE_INFINITY;
+      if (refusedIn > this.#acknowledgedIn) return number;
+    }
+    return otherwise;
+  }
+
   /** What is before an open entry in the queue is open, too, or is gone. */
   #settledBefore({ run, number }: Entry): number {
+    if (this.#from >= 0) return 0;
     for (const open of this.#open.values()) if (open.run === run) return open.number;
     return number;
   }
 
   /** An acknowledgement counts in every epoch: the entry is in the stream. */
-  #answered({ number }: Item<Entry>, epoch: number, isPublished: boolean): void {
+  #answered({ number, item }: Item<Entry>, epoch: number, isPublished: boolean): void {
     const isFirst = this.#queue.remove(number);
     this.#hooks.onSent(isFirst && isPublished);
     if (epoch !== this.#epoch) return;
     this.#failures = 0;
-    if (this.#firstOpen(number) === number) this.#repeats = 0;
-    this.#open.delete(number);
-    this.#onTheWay--;
+    this.#finish(number);
     this.#acknowledged = Math.max(this.#acknowledged, number);
+    if (isPublished) {
+      this.#acknowledgedIn = epoch;
+      this.#allForbidden = false;
+      this.#forbiddenSince.delete(item.type);
+    }
+    if (this.#from >= 0) {
+      this.#sendAgain();
+      return;
+    }
     this.#watchFirst();
     this.#settle();
+  }
+
+  #finish(number: number): void {
+    if (this.#firstOpen(number) === number) this.#repeats = 0;
+    this.#open.delete(number);
+    this.#refusedIn.delete(number);
+    this.#onTheWay--;
   }
 
   /** Sends again when an entry gets no acknowledgement for a time although a later entry has one. */
@@ -160,17 +214,33 @@ export class Window {
         return;
       }
       this.#repeats++;
-      this.restart();
+      this.#sendAgain();
     };
     this.#overtaken = setTimeout(check, Math.min(OVERTAKEN_MS * 2 ** this.#repeats, MOST_PAUSE_MS));
   }
 
-  #refused(error: unknown, epoch: number): void {
+  #refused({ number, item: entry }: Item<Entry>, error: unknown, epoch: number): void {
     if (epoch !== this.#epoch) return;
+    const isForbidden = isPermissionViolation(error);
+    if (isForbidden && this.#isForGood(entry)) {
+      this.#finish(number);
+      if (this.#queue.remove(number)) this.#hooks.onForbidden(entry);
+      this.#settle();
+      return;
+    }
     this.#onTheWay--;
+    this.#refusedIn.set(number, epoch);
+    this.#allForbidden &&= isForbidden;
     if (!this.#failed) this.#hooks.onFailure(error);
     this.#failed = true;
     this.#settle();
+  }
+
+  /** An acknowledgement of the same epoch may be older than the refusal. */
+  #isForGood({ type }: Entry): boolean {
+    const since = this.#forbiddenSince.get(type) ?? this.#epoch;
+    this.#forbiddenSince.set(type, since);
+    return this.#acknowledgedIn > since;
   }
 
   #settle(): void {
@@ -179,6 +249,8 @@ export class Window {
       return;
     }
     if (this.#onTheWay > 0 || this.#timer !== undefined) return;
-    this.#timer = setTimeout(() => this.restart(), backoffMs(++this.#failures, FIRST_PAUSE_MS, MOST_PAUSE_MS));
+    // Of types that an account forbids there may be more than can be on their way: permitted ones may be behind them.
+    const from = this.#allForbidden ? this.#cursor : -1;
+    this.#timer = setTimeout(() => this.#sendAgain(from), backoffMs(++this.#failures, FIRST_PAUSE_MS, MOST_PAUSE_MS));
   }
 }

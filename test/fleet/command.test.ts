@@ -71,7 +71,10 @@ describe.skipIf(natsUnavailable())('the fleet commands at a real nats-server', (
     await patiently(() => publisher.counts.waiting === 0);
     const { kills, incidents } = JSON.parse((await fleet('--json')).stdout);
     expect({ kills, incidents }).toEqual({ kills: 3, incidents: [] });
-    expect((await fleet('show', 'prod-old-0')).stdout).toContain('Over: 3 OOM kills');
+    const shown = (await fleet('show', 'prod-old-0')).stdout;
+    expect(shown).toContain('Over: 3 OOM kills');
+    const [, happened = ''] = /^(\S+Z) {2}prod\/n1 .*old-0$/m.exec(shown) ?? [];
+    expect(Math.abs(Date.parse(happened) - Date.parse(time))).toBeLessThan(60_000);
   });
 
   test('a node whose name has dots is shown under its name', async () => {
@@ -103,6 +106,18 @@ describe.skipIf(natsUnavailable())('the fleet commands at a real nats-server', (
       code: 1,
       stderr: expect.stringContaining('no event and no incident "nothing"'),
     });
+  });
+
+  test('show says how many events of a large incident it leaves out', async () => {
+    const publisher = await Publisher.open({ servers: [server.url], node: 'n1', cluster: 'prod', perSecond: 100_000 });
+    open.push(publisher);
+    for (let i = 0; i < 1002; i++) publisher.take(killAt(`many-${i}`, { image: 'shop/web:v2' }));
+    await patiently(() => publisher.counts.waiting === 0);
+    const { stdout } = await fleet('show', 'prod-many-0', '--no-color');
+    expect(stdout.match(/^.* {2}many-\d+$/gm)).toHaveLength(1000);
+    expect(stdout).toContain('\nThese are the first 1000 events of the incident. 2 more belong to it.\n');
+    const { stderr } = await fleet('show', 'prod-many-0', '--json');
+    expect(stderr).toContain('2 more belong to it.');
   });
 
   test('watch --json writes a line for each incident', async () => {

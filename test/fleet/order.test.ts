@@ -66,6 +66,27 @@ test('a reader that begins in the middle of a run waits for nothing that was sto
   expect(gaps).toEqual([]);
 });
 
+test('a reader that begins in the middle drops no event where it is unknown what is settled', () => {
+  const { order, emitted, numbers, gaps } = reader();
+  for (const number of [1, 0, 2, 0])
+    order.take(fleetEvent(killAt(`a-${number}`), { run: 'a', number, settled: null }), 0);
+  expect(numbers()).toEqual([1, 0, 2]);
+  expect(emitted.map(({ late }) => late)).toEqual([false, true, false]);
+  expect(order.duplicates).toBe(1);
+  expect(gaps).toEqual([]);
+});
+
+test('events that were stored before the reader began are no gap behind one that is sent again', () => {
+  const { order, numbers, gaps } = reader();
+  order.take(numbered(3, 'a', 3), 0);
+  order.take(numbered(6, 'a', 6), 0);
+  expect(numbers()).toEqual([3, 6]);
+  expect(gaps).toEqual([]);
+  order.take(numbered(70, 'a', 70), 0);
+  expect(numbers()).toEqual([3, 6, 70]);
+  expect(gaps).toMatchObject([{ missing: 3 }]);
+});
+
 test('nothing waits for a missing event that its process has given up', () => {
   const { order, numbers, gaps } = reader();
   order.take(numbered(0), 0);

@@ -9,6 +9,8 @@ import { setUp } from '../../src/fleet/setup.ts';
 import type { FleetIncident, FleetNode } from '../../src/model/fleet.ts';
 import { connect } from '../../src/nats/connect.ts';
 import { loadNats } from '../../src/nats/load.ts';
+import { entryOf } from '../../src/publish/entry.ts';
+import { messageOf } from '../../src/publish/message.ts';
 import type { PublishOptions } from '../../src/publish/options.ts';
 import { Publisher } from '../../src/publish/publisher.ts';
 import { natsUnavailable, patiently, RealNats, TcpProxy } from '../publish/real-nats.ts';
@@ -97,6 +99,25 @@ describe.skipIf(natsUnavailable())('reading a fleet from a real nats-server', ()
     expect(second.fleet.counts).toMatchObject({ discarded: 10, missing: 10 });
     expect(second.changes).toMatchObject([{ state: 'gap', missing: 10, name: expect.any(String) }]);
     expect(said).toContainEqual(expect.stringContaining('discarded 10 messages'));
+  });
+
+  test('a reader has caught up although an event waits that was stored after the reader was opened', async () => {
+    const nats = await loadNats();
+    const connection = await connect({ servers: [server.url] }, 'test');
+    const client = nats.jetstream(connection);
+    const store = async (node: string, number: number) => {
+      const sender = { cluster: 'c', node, name: node, machine: node };
+      const message = messageOf(entryOf(killAt(`${node}-${number}`), `run-${node}`, number), 0, sender, 1e6, nats);
+      if (message) await client.publish(message.subject, message.payload, { headers: message.headers });
+    };
+    for (const number of [0, 2]) await store('a', number);
+    const { fleet, ids } = await reader({ sinceMs: 60_000, waitMs: 3_600_000 });
+    for (const number of [0, 2]) await store('b', number);
+    await patiently(() => ids().includes('b-0'));
+    await store('a', 1);
+    await fleet.caughtUp;
+    expect(ids().sort()).toEqual(['a-0', 'a-1', 'a-2', 'b-0']);
+    await connection.close();
   });
 
   test('readers of different partitions share the nodes', async () => {

@@ -258,6 +258,24 @@ describe.skipIf(natsUnavailable())('publishing to a real nats-server', () => {
     expect(publisher.counts).toMatchObject({ published: 0, waiting: 1 });
   });
 
+  test('an event of a type that the account forbids is dropped and told once, and the events behind it are published', async () => {
+    await setUpAt(server);
+    const file = join(directory, 'password');
+    writeFileSync(file, 'secret\n', { mode: 0o600 });
+    const permissions = 'publish: ["oomscope.v1.c.n.oom.>", "$KV.oomscope_nodes.>"], subscribe: ["_INBOX.>"]';
+    server.configure({
+      config: `authorization { users: [{ user: u, password: secret, permissions: { ${permissions} } }] }`,
+    });
+    await server.down();
+    await server.up();
+    const publisher = await open({ user: 'u', password: { file }, cluster: 'c', node: 'n', perSecond: 10_000 });
+    const started = recordings.containerKill.find(({ type }) => type === 'tracer.started') as Event;
+    for (let i = 0; i < 200; i++) publisher.take(i % 100 === 10 ? { ...started, id: `started-${i}` } : kill());
+    await allSent(publisher);
+    expect(publisher.counts).toEqual({ published: 198, folded: 0, dropped: 2, waiting: 0 });
+    expect(said.filter((sentence) => sentence.includes('not tracer.started: these are dropped'))).toHaveLength(1);
+  });
+
   test('a server without JetStream is told so', async () => {
     server.configure({ jetstream: false });
     await server.down();

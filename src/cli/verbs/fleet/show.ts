@@ -47,7 +47,7 @@ async function run({ given, words: [id = ''], asText, paint }: Context<typeof op
   const { renderEvent } = await import('../../../render/terminal.ts');
   const sinceMs = given.since ?? 7 * 86_400_000;
   await using fleet = await openFleet({ ...serverOf(given.server), sinceMs });
-  const { incident, events } = await findEvents(fleet, id);
+  const { incident, events, more } = await findEvents(fleet, id);
   if (!asText) {
     if (incident) process.stdout.write(`${JSON.stringify(incident)}\n`);
     for (const event of events) process.stdout.write(`${JSON.stringify(event)}\n`);
@@ -55,9 +55,11 @@ async function run({ given, words: [id = ''], asText, paint }: Context<typeof op
     if (incident) process.stdout.write(`${renderEvent(incident, paint)}\n\n`);
     for (const found of events)
       process.stdout.write(incident ? lineOf(found, paint) : wholeOf(found, renderEvent, paint));
+    if (more > 0) process.stdout.write(`${cut(events.length, more)}\n`);
     if (incident)
       process.stdout.write(paint('dim', '`oomscope fleet show` with the id of an event shows all about it.\n'));
   }
+  if (more > 0 && !asText) tell(cut(events.length, more));
   if (events.length > 0) return Exit.ok;
   tell(
     `There is no event and no incident "${printable(id)}" in what the server stored in ${formatSpan(sinceMs / 1000)}.`,
@@ -65,15 +67,18 @@ async function run({ given, words: [id = ''], asText, paint }: Context<typeof op
   return Exit.failed;
 }
 
-const storedAt = ({ storedMs }: FleetEvent) => new Date(storedMs).toISOString();
+const cut = (shown: number, more: number) =>
+  `These are the first ${shown} events of the incident. ${more} more belong to it.`;
+
+const isoTime = (ms: number) => new Date(ms).toISOString();
 
 function lineOf(found: FleetEvent, paint: Paint): string {
-  const { event, cluster, name } = found;
-  const text = printable(`${storedAt(found)}  ${cluster}/${name}  ${event.message}`);
+  const { event, cluster, name, happenedMs } = found;
+  const text = printable(`${isoTime(happenedMs)}  ${cluster}/${name}  ${event.message}`);
   return `${text}  ${paint('dim', printable(event.id))}\n`;
 }
 
 function wholeOf(found: FleetEvent, render: (event: Event, paint: Paint) => string, paint: Paint): string {
   const place = printable(`${found.cluster}/${found.name}`);
-  return `${render(found.event, paint)}\n${paint('dim', `             node      ${place}, stored ${storedAt(found)}`)}\n`;
+  return `${render(found.event, paint)}\n${paint('dim', `             node      ${place}, stored ${isoTime(found.storedMs)}`)}\n`;
 }
