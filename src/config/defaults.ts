@@ -19,18 +19,12 @@ export function defaultProtection(): Match[] {
 
 /**
  * The default rules, in the form of the configuration file. A percentage of `available` leaves out shared memory and
- * files of a tmpfs, which a kill may not free. Where these hold most of the memory, 10 % can be less than what the
- * kernel's OOM killer leaves available: it killed with 1.5 % of all memory available, most of it slab. So the first
- * rule counts all memory, but only while it runs out so fast that the growing process ranks first. A cgroup may be full
- * for years and never need more, so the rule about cgroups also asks whether the rest of its memory will last.
+ * files of a tmpfs: a virtual machine or a database may hold most of a machine in these for months. So where a leak of
+ * shared memory fills a machine, the kernel's OOM killer may act before the first rule does: docs/proofs/shortages.md.
+ * A cgroup may be full for years and never need more, so the rule about cgroups also asks whether the rest of its
+ * memory will last.
  */
 export const rawDefaultRules = [
-  {
-    name: 'memory runs out within 2 s',
-    when: ['usage >= 95 %', 'swap_free <= 10 %', 'exhausted_in <= 2s'],
-    rank: 'projected',
-    steps: [{ do: 'notify' }, { do: 'term', wait: '2s' }, { do: 'kill', at_once: ['usage >= 97 %'] }],
-  },
   {
     name: 'memory and swap run out',
     when: ['available <= 10 %', 'swap_free <= 10 %'],
