@@ -12,6 +12,13 @@ import { MAIN, oomscope } from '../cli/cli.ts';
 import { natsUnavailable, patiently, RealNats } from '../publish/real-nats.ts';
 import { killAt } from './fleet-events.ts';
 
+/** Kills of one image, 100 ms apart: the incident has the id of the first, and the age of a kill is known to some ms. */
+const killsFrom = (beganMs: number, prefix: string, count: number) =>
+  Array.from({ length: count }, (_, i) => ({
+    ...killAt(`${prefix}-${i}`, { image: 'shop/web:v2' }),
+    time: new Date(beganMs + i * 100).toISOString().replace('Z', '000000Z'),
+  }));
+
 describe.skipIf(natsUnavailable())('the fleet commands at a real nats-server', () => {
   let server: RealNats;
   let directory: string;
@@ -66,21 +73,21 @@ describe.skipIf(natsUnavailable())('the fleet commands at a real nats-server', (
   test('an incident that ended before the report is not in it', async () => {
     const publisher = await Publisher.open({ servers: [server.url], node: 'n1', cluster: 'prod' });
     open.push(publisher);
-    const time = new Date(Date.now() - 20 * 60_000).toISOString().replace('Z', '000000Z');
-    for (let i = 0; i < 3; i++) publisher.take({ ...killAt(`old-${i}`, { image: 'shop/web:v2' }), time });
+    const beganMs = Date.now() - 20 * 60_000;
+    for (const kill of killsFrom(beganMs, 'old', 3)) publisher.take(kill);
     await patiently(() => publisher.counts.waiting === 0);
     const { kills, incidents } = JSON.parse((await fleet('--json')).stdout);
     expect({ kills, incidents }).toEqual({ kills: 3, incidents: [] });
     const shown = (await fleet('show', 'prod-old-0')).stdout;
     expect(shown).toContain('Over: 3 OOM kills');
     const [, happened = ''] = /^(\S+Z) {2}prod\/n1 .*old-0$/m.exec(shown) ?? [];
-    expect(Math.abs(Date.parse(happened) - Date.parse(time))).toBeLessThan(60_000);
+    expect(Math.abs(Date.parse(happened) - beganMs)).toBeLessThan(60_000);
   });
 
   test('a node whose name has dots is shown under its name', async () => {
     const publisher = await Publisher.open({ servers: [server.url], node: 'web-1.example.org', cluster: 'prod' });
     open.push(publisher);
-    for (let i = 0; i < 3; i++) publisher.take(killAt(`dots-${i}`, { image: 'shop/web:v2' }));
+    for (const kill of killsFrom(Date.now() - 60_000, 'dots', 3)) publisher.take(kill);
     await patiently(() => publisher.counts.waiting === 0);
     const { nodes, incidents, top } = JSON.parse((await fleet('--json')).stdout);
     expect([nodes[0].node, incidents[0].node_names, top.node[0].name]).toEqual([
@@ -111,7 +118,7 @@ describe.skipIf(natsUnavailable())('the fleet commands at a real nats-server', (
   test('show says how many events of a large incident it leaves out', async () => {
     const publisher = await Publisher.open({ servers: [server.url], node: 'n1', cluster: 'prod', perSecond: 100_000 });
     open.push(publisher);
-    for (let i = 0; i < 1002; i++) publisher.take(killAt(`many-${i}`, { image: 'shop/web:v2' }));
+    for (const kill of killsFrom(Date.now() - 120_000, 'many', 1002)) publisher.take(kill);
     await patiently(() => publisher.counts.waiting === 0);
     const { stdout } = await fleet('show', 'prod-many-0', '--no-color');
     expect(stdout.match(/^.* {2}many-\d+$/gm)).toHaveLength(1000);
