@@ -42,16 +42,14 @@ export function readContainerMemory(
     stat,
     unreclaimable_bytes:
       stat.anon_bytes + stat.shmem_bytes + Math.max(0, (stat.kernel_bytes ?? 0) - (stat.slab_reclaimable_bytes ?? 0)),
-    counts: { limit_hits: counts.limitHits, high: counts.high, oom_kills: counts.oomKills, ooms: ooms(file) },
+    counts: {
+      ...{ limit_hits: counts.limitHits, high: counts.high, oom_kills: counts.oomKills },
+      ooms: group.ooms(),
+    },
     oom_group: v1 ? null : bytes('memory.oom.group') === 1,
     pressure: group.pressure(),
     growth,
   };
-}
-
-function ooms(file: (name: string) => string | undefined): number | null {
-  const count = /^oom (\d+)$/m.exec(file('memory.events.local') ?? file('memory.events') ?? '')?.[1];
-  return count === undefined ? null : Number(count);
 }
 
 /**

@@ -3,7 +3,6 @@ import { dirname } from 'node:path';
 import { findContainers, reportOn } from '../container-watch/reports.ts';
 import { nodeContainers, nodePods } from '../containers/node-files.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
-import { readIfPresent } from '../linux/read-if-present.ts';
 import type { CgroupOwner } from '../model/container.ts';
 import type { ContainerMemory } from '../model/container-report.ts';
 import { OomscopeError } from '../model/error.ts';
@@ -77,12 +76,12 @@ function podLimit(
   path: string,
 ): Pick<PodContainer, 'pod_limit_bytes' | 'pod_ooms' | 'pod_limit_hits'> {
   using group = cgroups.open(dirname(path));
-  const events = group === undefined ? undefined : readIfPresent(`${group.directory}/memory.events.local`);
-  const count = (name: string) => {
-    const value = new RegExp(`^${name} (\\d+)$`, 'm').exec(events ?? '')?.[1];
-    return value === undefined ? null : Number(value);
+  const counts = group?.localCounts();
+  return {
+    pod_limit_bytes: group?.limit() ?? null,
+    pod_ooms: counts?.ooms ?? null,
+    pod_limit_hits: counts?.limitHits ?? null,
   };
-  return { pod_limit_bytes: group?.limit() ?? null, pod_ooms: count('oom'), pod_limit_hits: count('max') };
 }
 
 /** Adds the names of files on the node to the owner of a cgroup. */

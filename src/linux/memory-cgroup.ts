@@ -159,21 +159,30 @@ export class MemoryCgroup implements Disposable {
   }
 
   counts(): CgroupCounts {
-    const count = (file: string, name: string) => {
-      const bytes = this.#read(file);
-      return (bytes && numberOf(bytes, name)) ?? null;
-    };
     return this.version === 2
       ? {
-          high: count('memory.events', 'high'),
-          limitHits: count('memory.events', 'max'),
-          oomKills: count('memory.events', 'oom_kill'),
+          high: this.#count('memory.events', 'high'),
+          limitHits: this.#count('memory.events', 'max'),
+          oomKills: this.#count('memory.events', 'oom_kill'),
         }
       : {
           high: null,
           limitHits: this.#number('memory.failcnt') ?? null,
-          oomKills: count('memory.oom_control', 'oom_kill'),
+          oomKills: this.#count('memory.oom_control', 'oom_kill'),
         };
+  }
+
+  /**
+   * Counters about the cgroup's own limit (memory.events.local): how often the kernel looked for a victim because of it, and how often
+   * usage hit it. null: cgroup v1.
+   */
+  localCounts(): { ooms: number | null; limitHits: number | null } {
+    return { ooms: this.#count('memory.events.local', 'oom'), limitHits: this.#count('memory.events.local', 'max') };
+  }
+
+  /** localCounts().ooms; where the kernel does not have memory.events.local, `oom` of memory.events. */
+  ooms(): number | null {
+    return this.localCounts().ooms ?? this.#count('memory.events', 'oom');
   }
 
   pressure(): SystemState['pressure'] {
@@ -201,6 +210,11 @@ export class MemoryCgroup implements Disposable {
 
   get #names() {
     return names[this.version];
+  }
+
+  #count(file: string, name: string): number | null {
+    const bytes = this.#read(file);
+    return (bytes && numberOf(bytes, name)) ?? null;
   }
 
   #number(file: string): number | undefined {

@@ -4,13 +4,13 @@
  */
 import { type Attached, attachObject } from '../bpf/load/attach.ts';
 import { AttachedRing } from '../bpf/load/ring.ts';
+import { skippedRuns } from '../bpf/load/skipped-runs.ts';
 import { refuseObstacle } from '../bpf/load/tracer-loader.ts';
 import type { Batch } from '../bpf/wire/batch.ts';
 import { lostRecords } from '../bpf/wire/counters.ts';
 import { ProcessExecRecord, RecordKind } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
 import type { ProcessRecord } from '../linux/process-record.ts';
-import { readSmallFile } from '../linux/small-file.ts';
 import { OomscopeError } from '../model/error.ts';
 import { decode, untilNul } from '../text/printable.ts';
 
@@ -86,15 +86,6 @@ export class ExecStream implements Disposable {
     if (lost > this.#lost) this.#options.onLost(lost - this.#lost);
     this.#lost = lost;
   }
-}
-
-/**
- * How often the kernel skipped a program (kernel/bpf/syscall.c: bpf_prog_show_fdinfo()). 0 also before 5.12, which does not count it,
- * and where the file cannot be read.
- */
-function skippedRuns(fd: number): number {
-  const info = readSmallFile(`/proc/self/fdinfo/${fd}`)?.toString('latin1') ?? '';
-  return Number(/^recursion_misses:\s+(\d+)$/m.exec(info)?.[1] ?? 0);
 }
 
 /** Attaches the BPF program as tp_btf; where the kernel's BTF does not describe the tracepoint, as raw_tp. */

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { PressureBackend } from '../../src/bpf/load/pressure-variants.ts';
+import { skippedRuns } from '../../src/bpf/load/skipped-runs.ts';
 import type { HookState } from '../../src/model/events.ts';
 import type { PressureLevelName, StallNs } from '../../src/model/pressure.ts';
 import { openPressure, type PressureTotals } from '../../src/pressure/monitor.ts';
@@ -87,17 +88,6 @@ async function atRest(): Promise<Map<string, { some: number; full: number }>> {
   for (const path of paths) psi(psiFile(path));
   return new Map(paths.map((path) => [path, psi(psiFile(path))]));
 }
-/** Runs of this process's programs that the kernel skipped because the program was already running. */
-function skippedRuns(): number {
-  const infos = readdirSync('/proc/self/fd').map((fd) => {
-    try {
-      return readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8');
-    } catch {
-      return ''; // the descriptor that listed them
-    }
-  });
-  return infos.reduce((sum, info) => sum + Number(/^recursion_misses:\s+(\d+)/m.exec(info)?.[1] ?? 0), 0);
-}
 const psiFile = (path: string) => (path === '/' ? '/proc/pressure/memory' : `/sys/fs/cgroup${path}/memory.pressure`);
 
 const { values } = parseArgs({ options: { backend: { type: 'string' }, seconds: { type: 'string', default: '16' } } });
@@ -155,7 +145,7 @@ const run: PressureRun = {
   levels: [...levels],
   open_episodes: open.size,
   stalls_told: told,
-  skipped_runs: skippedRuns(),
+  skipped_runs: readdirSync('/proc/self/fd').reduce((sum, fd) => sum + skippedRuns(fd), 0),
   lost: monitor.lostSoFar(),
 };
 for (const { name } of parts) rmdirSync(`${ROOT}/${name}`);

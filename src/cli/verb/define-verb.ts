@@ -35,7 +35,7 @@ const formatOptions = {
 } satisfies Record<Format, Options>;
 
 const noColour = { 'no-color': flag('write without colour, also on a terminal; NO_COLOR=1 has the same effect') };
-const help = { help: flag(HELP) };
+const help = { help: { ...flag(HELP), short: 'h' } };
 
 export interface Declaration<O extends Options> {
   /** Paragraphs: what the verb does, what it needs, what it never does. */

@@ -24,7 +24,6 @@ export function parseOptions<O extends Options>(verb: Verbal, options: O, argv: 
       { type: value === undefined ? 'boolean' : 'string', ...(short !== undefined && { short }) },
     ]),
   ) as Record<string, { type: 'boolean' | 'string'; short?: string }>;
-  if (spec.help) spec.help.short = 'h';
   const { tokens } = parseArgs({ args: [...argv], options: spec, strict: false, tokens: true, allowPositionals: true });
   const texts = new Map<string, string[]>();
   const words: string[] = [];
