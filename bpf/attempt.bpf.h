@@ -4,6 +4,7 @@
 #pragma once
 
 #include "compat.bpf.h"
+#include "victim.bpf.h"
 
 #define FIRST_ATTEMPT_NS 100000000ULL  /* between two first attempts of tasks of one cgroup */
 #define NEXT_ATTEMPT_NS 400000000ULL  /* between two later attempts, of which a stuck task makes thousands a second */
@@ -16,17 +17,26 @@ struct {
 	__type(value, u64); /* when an attempt there was last sent */
 } attempts SEC(".maps");
 
+/* Whether a cgroup is at its limit. v1: also at the limit of its counter `swap`, which on cgroup v1 counts memory and
+ * swap together. Global, so that the verifier checks it once, not once for each level. */
+__noinline int memcg_is_full(u64 address, u32 v1)
+{
+	struct mem_cgroup *memcg = (void *)address;
+
+	return counter_is_full(&memcg->memory) || (v1 && counter_is_full(&memcg->swap));
+}
+
 /* Returns the innermost cgroup of the current task that is at its limit, 0: none. */
 __noinline u64 full_memcg(void)
 {
-	struct mem_cgroup *memcg = task_memcg((void *)bpf_get_current_task());
-	/* On cgroup v1 `swap` is the counter of memory and swap together, whose limit can be hit as well. */
-	bool v1 = memcg && BPF_CORE_READ(memcg, css.cgroup, root, hierarchy_id);
+	struct mem_cgroup *first = task_memcg((void *)bpf_get_current_task());
+	u32 v1 = first && BPF_CORE_READ(first, css.cgroup, root, hierarchy_id);
+	u64 memcg = (u64)first;
 
 	for (int i = 0; i < ATTEMPT_DEPTH && memcg; i++) {
-		if (counter_is_full(&memcg->memory) || (v1 && counter_is_full(&memcg->swap)))
-			return (u64)memcg;
-		memcg = memcg_parent(memcg);
+		if (memcg_is_full(memcg, v1))
+			return memcg;
+		memcg = memcg_above(memcg);
 	}
 	return 0;
 }

@@ -21,12 +21,12 @@ const volatile u32 page_shift = 12;
 struct oom_candidates_record list = {};
 struct candidate one = {};
 
-static __always_inline bool memcg_is_below(struct mem_cgroup *memcg, u64 ancestor)
+static __always_inline bool memcg_is_below(u64 memcg, u64 ancestor)
 {
 	for (int i = 0; i < DEEPEST && memcg; i++) {
-		if ((u64)memcg == ancestor)
+		if (memcg == ancestor)
 			return true;
-		memcg = memcg_parent(memcg);
+		memcg = memcg_above(memcg);
 	}
 	return false;
 }
@@ -73,7 +73,7 @@ __noinline s64 badness(u64 address, u64 limit, u64 total_pages)
 	if (c->pid <= 1 || BPF_CORE_READ(leader, flags) & PF_KTHREAD)
 		return NOT_A_CANDIDATE;
 	mm = process_mm(leader);
-	if (!mm || (limit && !memcg_is_below(task_memcg(leader), limit)))
+	if (!mm || (limit && !memcg_is_below((u64)task_memcg(leader), limit)))
 		return NOT_A_CANDIDATE;
 	adj = BPF_CORE_READ(leader, signal, oom_score_adj);
 	if (adj == OOM_SCORE_ADJ_MIN)
@@ -90,21 +90,36 @@ __noinline s64 badness(u64 address, u64 limit, u64 total_pages)
 	return c->points;
 }
 
+/* Whether the element i of the list has more points than `one`. This function and the next are global, because the
+ * verifier follows each combination of branches in a loop: with both inlined, it checks 13,000 instructions here. */
+__noinline u64 is_above_one(u64 i)
+{
+	return i < CANDIDATES && i < list.count && list.candidates[i].points > one.points;
+}
+
+/* Moves the element i - 1 of the list to i. */
+__noinline int move_down(u64 i)
+{
+	if (i > 0 && i < CANDIDATES)
+		list.candidates[i] = list.candidates[i - 1];
+	return 0;
+}
+
 /* Inserts `one` into the list, sorted by points. Of two processes with equal points the later one comes first, as in
  * the kernel's oom_evaluate_task(). */
 __noinline int insert_candidate(void)
 {
 	u32 count = list.count;
-	u32 place = 0;
+	u64 place = 0;
 
-	for (u32 i = 0; i < CANDIDATES; i++)
-		if (i < count && list.candidates[i].points > one.points)
-			place = i + 1;
+	for (u64 i = 0; i < CANDIDATES; i++)
+		place += is_above_one(i);
+	barrier_var(place);
 	if (place >= CANDIDATES)
 		return 0;
-	for (u32 i = CANDIDATES - 1; i > 0; i--)
+	for (u64 i = CANDIDATES - 1; i > 0; i--)
 		if (i > place)
-			list.candidates[i] = list.candidates[i - 1];
+			move_down(i);
 	list.candidates[place] = one;
 	list.count = count < CANDIDATES ? count + 1 : CANDIDATES;
 	return 0;
@@ -120,19 +135,25 @@ static __always_inline u64 first_task(void)
 	return (u64)task;
 }
 
+/* Considers one process. Returns the next one in the kernel's list. */
+__noinline u64 consider(u64 task, u64 limit, u64 total_pages)
+{
+	u64 tasks = bpf_core_field_offset(struct task_struct, tasks);
+	struct list_head *node = (void *)(task + tasks);
+
+	if (badness(task, limit, total_pages) != NOT_A_CANDIDATE) {
+		list.considered++;
+		insert_candidate();
+	}
+	return (u64)BPF_CORE_READ(node, next) - tasks;
+}
+
 /* Considers STRETCH processes, starting with `task`. Returns the process to continue with, or 0 at the end of the
  * kernel's list. */
 __noinline u64 consider_some(u64 task, u64 first, u64 limit, u64 total_pages)
 {
-	u64 tasks = bpf_core_field_offset(struct task_struct, tasks);
-
 	for (int i = 0; i < STRETCH; i++) {
-		struct list_head *node = (void *)(task + tasks);
-		if (badness(task, limit, total_pages) != NOT_A_CANDIDATE) {
-			list.considered++;
-			insert_candidate();
-		}
-		task = (u64)BPF_CORE_READ(node, next) - tasks;
+		task = consider(task, limit, total_pages);
 		if (task == first)
 			return 0;
 	}

@@ -11,6 +11,7 @@ struct oom_kill_record kill = {};
 
 #define MAX_ORDER_SEEN 20
 #define EXE_PARTS 24   /* most names plus mounts in the path of an executable */
+#define LEVELS_AT_ONCE 16
 #define SCAN_CHUNK 16  /* words of the stack that are read at once */
 #define SCAN_CHUNKS 48 /* 6 KiB of stack: oom_control lies 0.4 to 1.2 KiB above the tracepoint's arguments */
 
@@ -153,7 +154,7 @@ __noinline u64 read_victim(u64 address)
 /* Returns whether the struct at this address of the trigger's stack is an oom_control. The caller has compared
  * `chosen`; here the other fields must be plausible. A stack is full of pointers and return addresses, which as numbers
  * are out of range for every field: gfp flags end below bit 29, and sizes are in pages. (On 6.1 a return address looked
- * like order -1, which means SysRq.) This function and the next two are global, so that the verifier checks them once,
+ * like order -1, which means SysRq.) This function and the next three are global, so that the verifier checks them once,
  * not once for each word of the stack. */
 __noinline int is_oom_control(u64 address)
 {
@@ -176,6 +177,16 @@ __noinline int is_oom_control(u64 address)
 	return !memcg || memcg_id(memcg);
 }
 
+/* Whether the struct at `candidate` is the oom_control whose `chosen`, read as `word`, is the wanted process. */
+__noinline int is_wanted(u64 candidate, u64 word, u64 task, u64 leader, u32 pid)
+{
+	struct task_struct *chosen = (void *)word;
+
+	if (task && word != task && word != leader)
+		return 0;
+	return is_oom_control(candidate) && (task || (u32)BPF_CORE_READ(chosen, pid) == pid);
+}
+
 /* Searches one chunk of the stack. Returns the address of the oom_control that chose `task` or, if `task` is 0, that
  * chose a process with this pid. 0: not found; -1: the stack ends here. */
 __noinline u64 scan_chunk(u64 at, u64 task, u64 leader, u32 pid)
@@ -188,14 +199,7 @@ __noinline u64 scan_chunk(u64 at, u64 task, u64 leader, u32 pid)
 	for (int i = 0; i < SCAN_CHUNK; i++) {
 		u64 word = words[i];
 		u64 candidate = at + i * sizeof(u64) - offset;
-		if ((s64)word >= 0)
-			continue; /* not a kernel address */
-		if (task && word != task && word != leader)
-			continue;
-		if (!is_oom_control(candidate))
-			continue;
-		struct task_struct *chosen = (void *)word;
-		if (task || (u32)BPF_CORE_READ(chosen, pid) == pid)
+		if ((s64)word < 0 && is_wanted(candidate, word, task, leader, pid)) /* a kernel address is negative */
 			return candidate;
 	}
 	return 0;
@@ -255,6 +259,12 @@ static __always_inline void fill_level(struct cgroup_level *level, char *name, s
 	level->name_length = n > 0 ? n - 1 : 0;
 }
 
+/* Returns a memcg's parent, 0: it has none. Global, so that the verifier checks it once, not once for each level. */
+__noinline u64 memcg_above(u64 address)
+{
+	return (u64)memcg_parent((void *)address);
+}
+
 /* Appends a memcg to kill.levels. Returns its parent. */
 __noinline u64 append_level(u64 address)
 {
@@ -267,6 +277,14 @@ __noinline u64 append_level(u64 address)
 	fill_level(level, (char *)(level + 1), memcg);
 	kill.levels_length = at + sizeof(*level) + ((level->name_length + 7) & ~7);
 	return (u64)memcg_parent(memcg);
+}
+
+/* Appends LEVELS_AT_ONCE memcgs, as far as there is room. Returns the one to continue with, 0: there is none. */
+__noinline u64 append_some(u64 memcg)
+{
+	for (int i = 0; i < LEVELS_AT_ONCE && memcg && kill.levels_length < LEVELS_LEN; i++)
+		memcg = append_level(memcg);
+	return memcg;
 }
 
 /* Reads the victim's cgroup and its ancestors. If the oom_control is unknown, the limit that was hit is not guessed
@@ -286,10 +304,12 @@ __noinline int read_levels(u64 task, u64 limit)
 	r->facts |= FACT_CGROUPS;
 	if (BPF_CORE_READ(first, css.cgroup, root, hierarchy_id)) /* 0 is the hierarchy of cgroup v2 */
 		r->facts |= FACT_CGROUP_V1;
-	for (int i = 0; i < CGROUP_LEVELS && r->levels_length < LEVELS_LEN; i++) {
-		memcg = append_level(memcg);
+	for (int i = 0; i < CGROUP_LEVELS / LEVELS_AT_ONCE; i++) {
+		memcg = append_some(memcg);
 		if (!memcg)
 			return 0;
+		if (r->levels_length >= LEVELS_LEN)
+			break;
 	}
 	r->facts |= FACT_LEVELS_CUT;
 	return 0;
