@@ -2,7 +2,9 @@
  * Writes src/bpf/wire/layout.ts from the BTF of bpf/wire.bpf.c: every enum and struct that the headers in bpf/ mark with
  * WIRE_ENUM or WIRE_STRUCT (bpf/wire.h), every struct that those contain, and a view for each kind of record.
  *
- *   node scripts/layout.ts build/wire.bpf.o src/bpf/wire/layout.ts
+ * It also writes the names of the types in the other objects, which are those of the kernel (bpf/kernel.h).
+ *
+ *   node scripts/layout.ts build/wire.bpf.o src/bpf/wire/layout.ts build/oomscope.bpf.o ...
  */
 import { writeFileSync } from 'node:fs';
 import { Btf, type BtfType, Kind } from '../src/bpf/libbpf/btf.ts';
@@ -167,6 +169,24 @@ function layout(btf: Btf): string {
   ].join('\n');
 }
 
-const [object, output] = process.argv.slice(2);
-if (!object || !output) throw new Error('Expected: layout.ts OBJECT OUTPUT');
-writeFileSync(output, layout(Btf.ofFile(object)));
+/** The names without a flavour ("mm_struct" of mm_struct___atomic), which libbpf ignores. */
+function kernelTypes(objects: Btf[]): string {
+  const kinds: number[] = [Kind.struct, Kind.union, Kind.enum, Kind.enum64, Kind.typedef];
+  const names = objects.flatMap((btf) =>
+    Array.from({ length: btf.count - 1 }, (_, i) => btf.type(i + 1))
+      .filter(({ kind, name }) => kinds.includes(kind) && name !== '')
+      .map(({ name }) => name.replace(/___.*/, '')),
+  );
+  const lines = [...new Set(names)].sort().map((name) => `  '${name}',`);
+  return [
+    '/** The types whose fields the BPF objects read. */',
+    'export const kernelTypeNames = [',
+    ...lines,
+    '];',
+    '',
+  ].join('\n');
+}
+
+const [object, output, ...others] = process.argv.slice(2);
+if (!object || !output || others.length === 0) throw new Error('Expected: layout.ts OBJECT OUTPUT OTHER_OBJECT...');
+writeFileSync(output, `${layout(Btf.ofFile(object))}\n${kernelTypes(others.map((path) => Btf.ofFile(path)))}`);

@@ -156,9 +156,17 @@ for source in scripts/*.c; do
 done
 
 # --- 6. JavaScript: generate the layout of the wire from the BTF of its object, then compile src ---
-if stale src/bpf/wire/layout.ts build/wire.bpf.o scripts/layout.ts src/bpf/libbpf/btf.ts; then
+objects=
+for source in bpf/*.bpf.c; do
+	case $source in
+	*flood* | *wire*) ;; # not loaded by users; without fields of the kernel
+	*) objects="$objects $(built_of "$source")" ;;
+	esac
+done
+# shellcheck disable=SC2086 # a list of words
+if stale src/bpf/wire/layout.ts build/wire.bpf.o $objects scripts/layout.ts src/bpf/libbpf/btf.ts; then
 	make_file src/bpf/wire/layout.ts 'write src/bpf/wire/layout.ts' node --experimental-strip-types \
-		--disable-warning=ExperimentalWarning scripts/layout.ts build/wire.bpf.o src/bpf/wire/layout.ts
+		--disable-warning=ExperimentalWarning scripts/layout.ts build/wire.bpf.o src/bpf/wire/layout.ts $objects
 fi
 # Compiles the library to modules, bundles the command with its own RxJS, and checks the types of the command, in parallel.
 compile() {

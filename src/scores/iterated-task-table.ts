@@ -1,6 +1,6 @@
 import { closeSync, readSync } from 'node:fs';
-import { type BpfLink, BpfObject, possibleCpus } from '../bpf/libbpf/index.ts';
-import { readObject } from '../bpf/load/attach.ts';
+import { type BpfLink, type BpfObject, possibleCpus } from '../bpf/libbpf/index.ts';
+import { openObject } from '../bpf/load/attach.ts';
 import { TaskFlag, TaskRow } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
 import { pageBytes } from '../linux/page-size.ts';
@@ -17,7 +17,7 @@ export class IteratedTaskTable implements TaskTable {
   #buffer = Buffer.alloc(TaskRow.size * 1024);
 
   constructor() {
-    this.#object = BpfObject.open(readObject('tasks.bpf.o'));
+    this.#object = openObject('tasks.bpf.o');
     try {
       this.#object.setConstant('possible_cpus', possibleCpus());
       this.#object.load();

@@ -42,8 +42,8 @@ const HEAD = 12;
 /**
  * For each kind, the bytes that follow struct btf_type: of each of the `vlen` rows, and of the part that comes once.
  */
-const rowSize: Record<number, number> = { 4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12 };
-const fixedSize: Record<number, number> = { 1: 4, 3: 12, 14: 4, 17: 4 };
+export const rowSize: Record<number, number> = { 4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12 };
+export const fixedSize: Record<number, number> = { 1: 4, 3: 12, 14: 4, 17: 4 };
 
 /** The type information of a compiled object or of the running kernel. */
 export class Btf {
@@ -154,16 +154,21 @@ export class Btf {
     return { element: row.readUInt32LE(0), length: row.readUInt32LE(8) };
   }
 
+  /** The raw BTF: a view that is valid until free(). undefined: libbpf has no memory for it. */
+  raw(): Buffer | undefined {
+    const size = Buffer.alloc(4);
+    const pointer = this.#lib.btf__raw_data(this.#pointer, size);
+    return this.#lib.isNull(pointer) ? undefined : this.#lib.view(pointer, size.readUInt32LE(0));
+  }
+
   /**
    * Finds an enum without a name by the name of its first value. libbpf has no function for this, and to look at all
    * types through FFI takes 130,000 calls, which is seconds. This reads the raw types (Documentation/bpf/btf.rst) in
    * about 10 ms.
    */
   enumStartingWith(first: string): BtfType | undefined {
-    const size = Buffer.alloc(4);
-    const pointer = this.#lib.btf__raw_data(this.#pointer, size);
-    if (this.#lib.isNull(pointer)) return undefined;
-    const raw = this.#lib.view(pointer, size.readUInt32LE(0));
+    const raw = this.raw();
+    if (raw === undefined) return undefined;
     const view = new DataView(raw.buffer, raw.byteOffset, raw.length);
     const header = view.getUint32(4, true);
     const types = header + view.getUint32(8, true);

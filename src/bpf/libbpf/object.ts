@@ -16,6 +16,17 @@ interface Section {
  */
 const LRU_ENTRIES_PER_CPU = 256;
 
+/**
+ * struct bpf_object_open_opts of libbpf 1.0 and later, with `sz` and `btf_custom_path`. The path follows the struct; libbpf copies it.
+ */
+function openOptions(lib: Libbpf, kernelBtf: string): Buffer {
+  const bytes = 56;
+  const options = Buffer.concat([Buffer.alloc(bytes), Buffer.from(`${kernelBtf}\0`)]);
+  options.writeBigUInt64LE(BigInt(bytes), 0);
+  options.writeBigUInt64LE(lib.address(options) + BigInt(bytes), 48);
+  return options;
+}
+
 /** A compiled BPF object, which is opened, configured, loaded and closed. Like libbpf it is not thread-safe. */
 export class BpfObject {
   readonly #lib: Libbpf;
@@ -32,11 +43,17 @@ export class BpfObject {
     this.#bytes = bytes;
   }
 
-  /** Opens an ELF object from memory. @throws OomscopeError LIBBPF */
-  static open(bytes: Buffer): BpfObject {
+  /**
+   * Opens an ELF object from memory.
+   *
+   * @param kernelBtf a file with raw BTF, in which libbpf finds the kernel's fields. Default: the BTF of the running kernel
+   * @throws OomscopeError LIBBPF
+   */
+  static open(bytes: Buffer, kernelBtf?: string): BpfObject {
     const lib = libbpf();
     lib.takeLog();
-    const pointer = lib.bpf_object__open_mem(bytes, bytes.length, null);
+    const options = kernelBtf === undefined ? null : openOptions(lib, kernelBtf);
+    const pointer = lib.bpf_object__open_mem(bytes, bytes.length, options);
     if (lib.isNull(pointer)) throw libbpfError(lib, 'The BPF object could not be opened', lib.errno());
     return new BpfObject(lib, pointer, bytes);
   }

@@ -6,6 +6,7 @@ import { OomscopeError } from '../../model/error.ts';
 import { nativeFile, reinstallRemedy } from '../../native/files.ts';
 import { type BpfLink, BpfObject } from '../libbpf/index.ts';
 import { CleanupStack } from './cleanup-stack.ts';
+import { smallBtfFile } from './small-btf-file.ts';
 
 export interface AttachOptions {
   /** The name of an object file in build/, as "oomscope.bpf.o". It must have the maps of bpf/maps.bpf.h. */
@@ -42,7 +43,7 @@ export interface Attached {
 export function attachObject(options: AttachOptions): Attached {
   const { file, programs, constants, spare, ringBytes } = options;
   using opened = new CleanupStack();
-  const object = opened.use(BpfObject.open(readObject(file)));
+  const object = opened.use(openObject(file));
   const links: BpfLink[] = [];
   const detach = () => {
     for (const link of links.splice(0)) link.destroy();
@@ -70,8 +71,11 @@ export function attachObject(options: AttachOptions): Attached {
   return { ...attached, close: () => owner.close() };
 }
 
+/** Opens one of the BPF objects. @throws OomscopeError OBJECT_MISSING, LIBBPF */
+export const openObject = (file: string): BpfObject => BpfObject.open(readObject(file), smallBtfFile());
+
 /** Reads one of the BPF objects. @throws OomscopeError OBJECT_MISSING */
-export function readObject(file: string): Buffer {
+function readObject(file: string): Buffer {
   const path = nativeFile(file);
   try {
     return readFileSync(path);

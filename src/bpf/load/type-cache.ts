@@ -100,7 +100,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The build id of the running kernel and the id of this boot; undefined: one of them is unknown. */
-function runningKernel(): string | undefined {
+export function runningKernel(): string | undefined {
   const boot = bootId();
   try {
     const build = buildId(readFileSync(NOTES));
