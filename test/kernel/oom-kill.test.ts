@@ -240,10 +240,11 @@ describe('oom.kill', () => {
       (event): event is OomKill => event.type === 'oom.kill' && event.victim.pid === hog.pid,
     );
     recorder.tracer.close();
-    const ends = recorder.events.filter((event) => event.type === 'oom.reaped');
+    const ends = recorder.events.filter((event) => event.type === 'oom.reaped' && event.kill_id === kill.id);
     expect(ends).toHaveLength(1);
-    expect(ends[0]).toMatchObject({ kill_id: kill.id });
-    expect(recorder.events.at(-1)).toMatchObject({ type: 'tracer.stopped', kills: { killed: 1 }, lost_total: 0 });
+    // Another process of the machine may have been killed meanwhile.
+    const killed = recorder.events.filter((event) => event.type === 'oom.kill' && event.kind === 'killed').length;
+    expect(recorder.events.at(-1)).toMatchObject({ type: 'tracer.stopped', kills: { killed }, lost_total: 0 });
     await hog.ended;
   });
 });
