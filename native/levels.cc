@@ -1,13 +1,14 @@
 #include "levels.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 
@@ -21,6 +22,8 @@ namespace {
 
 constexpr const char* kName = "oomscope-levels";
 constexpr uint64_t kNsPerMs = 1000000;
+constexpr uint64_t kNsPerSecond = 1000000000;
+constexpr uint64_t kForever = UINT64_MAX;
 constexpr size_t kMostRead = 4096;  // more than what is before the names of memory.stat and /proc/meminfo
 
 // The scheduling policy of this thread, for the thread that it starts: SCHED_RESET_ON_FORK would take it away.
@@ -71,7 +74,7 @@ void LevelWatcher::End() {
     std::lock_guard<std::mutex> lock(mutex_);
     ending_ = true;
   }
-  changed_.notify_one();
+  Changed();
   thread_.join();
   wake_.Abort();
   levels_.reset();
@@ -83,25 +86,44 @@ LevelWatcher::Levels::~Levels() {
 
 void LevelWatcher::Look() {
   pthread_setname_np(pthread_self(), kName);
-  std::unique_lock<std::mutex> lock(mutex_);
+  uint32_t changes = 0;
   while (!ending_) {
-    if (levels_ == nullptr || left_) {
-      changed_.wait(lock);
-      continue;
-    }
-    std::shared_ptr<Levels> levels = levels_;
-    lock.unlock();  // a read may take long while memory is short, and JavaScript must not wait for it
-    uint64_t now = Now(CLOCK_MONOTONIC);
-    uint64_t next = LookAt(*levels, now);
-    lock.lock();
-    if (ending_ || levels != levels_) continue;
-    if (next > now) {
-      changed_.wait_for(lock, std::chrono::nanoseconds(next - now));
-    } else {
+    std::shared_ptr<Levels> levels = Watched(changes);
+    if (levels == nullptr) SleepUntil(kForever, changes);
+    // No lock is held here: a read may take long while memory is short, and JavaScript must not wait for it.
+    while (levels != nullptr && changes == changes_) {
+      uint64_t now = Now(CLOCK_MONOTONIC);
+      uint64_t next = LookAt(*levels, now);
+      if (next > now) {
+        SleepUntil(next, changes);
+        continue;
+      }
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (levels != levels_) break;
       left_ = true;
       wake_.NonBlockingCall();
+      break;
     }
   }
+}
+
+// What to look at; null: nothing, until the next change.
+std::shared_ptr<LevelWatcher::Levels> LevelWatcher::Watched(uint32_t& changes) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  changes = changes_;
+  return left_ ? nullptr : levels_;
+}
+
+// Returns at this time of CLOCK_MONOTONIC, at the next change, or earlier.
+void LevelWatcher::SleepUntil(uint64_t due_ns, uint32_t changes) {
+  timespec due{static_cast<time_t>(due_ns / kNsPerSecond), static_cast<long>(due_ns % kNsPerSecond)};
+  syscall(SYS_futex, &changes_, FUTEX_WAIT_BITSET_PRIVATE, changes, due_ns == kForever ? nullptr : &due, nullptr,
+          FUTEX_BITSET_MATCH_ANY);
+}
+
+void LevelWatcher::Changed() {
+  changes_++;
+  syscall(SYS_futex, &changes_, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
 // When to look again; `now`: a figure has left its range.
@@ -171,7 +193,7 @@ void LevelWatcher::Replace(std::shared_ptr<Levels> levels) {
     levels_.swap(levels);
     left_ = false;
   }
-  changed_.notify_one();
+  Changed();
 }
 
 // Uses plain N-API, as RingReader does: node-addon-api turns a failure in a terminating worker into a fatal error.

@@ -24,7 +24,7 @@ import type { Hook } from './ladder/step-tools.ts';
 import { Pacer } from './pacer.ts';
 import { type Decision, Policy, placeOf } from './rules/decide.ts';
 import { type Fired, holdNow } from './rules/detect.ts';
-import { FASTEST_MS, isShrinkingAnywhere, nextSampleMs, SLOWEST_MS, slackOf } from './rules/pace.ts';
+import { ARMED_MS, FASTEST_MS, longestMs, nextSampleMs, slackOf } from './rules/pace.ts';
 import type { PolicyOptions } from './rules/rule.ts';
 import { concerns, Shadow } from './shadow.ts';
 
@@ -52,13 +52,6 @@ export interface GuardOptions {
 const FIRST_SAMPLES = 10;
 /** After this many failed samples in a row, at one every 200 ms for ten seconds, the guard gives up. */
 const MOST_FAILURES = 50;
-/**
- * Longest interval between samples while memory is nearly short (ms). It is much shorter than the time after which an
- * arming expires.
- */
-const ARMED_MS = 200;
-/** Longest interval while a victim is armed, but memory does not shrink (ms), see ARMED_MS. */
-const STABLE_MS = 400;
 /**
  * Shortest interval between samples while a victim is exiting (ms), so that the exiting process gets the CPU that it
  * needs to free its memory.
@@ -139,8 +132,7 @@ export class Guard implements AsyncDisposable {
 
   /** Samples immediately. For the caller that knows of a change which the last sample may not show. */
   wake(): void {
-    this.#pacer.sampled(undefined);
-    if (!this.#closing.signal.aborted) this.#pacer.schedule(0);
+    if (!this.#closing.signal.aborted) this.#pacer.wake();
   }
 
   /** Looks immediately whether memory has shrunk, and then samples. For the caller that only suspects a change. */
@@ -149,11 +141,13 @@ export class Guard implements AsyncDisposable {
   }
 
   /**
-   * The kernel has killed a process. In shadow mode, the guard compares the victim of the kernel with its own victim.
+   * The kernel has killed a process. If a rule watches the memory that ran out, the guard samples. In shadow mode, it compares
+   * the victim of the kernel with its own victim.
    */
   kernelKilled(kill: OomKill): void {
     const { mode, policy } = this.#options;
-    if (mode === 'shadow' && kill.kind === 'killed' && concerns(policy.rules, kill)) this.#shadow.kernelKilled(kill);
+    if (!concerns(policy.rules, kill)) return;
+    if (mode === 'shadow' && kill.kind === 'killed') this.#shadow.kernelKilled(kill);
     this.wake();
   }
 
@@ -209,8 +203,8 @@ export class Guard implements AsyncDisposable {
     if (calm || this.#options.mode !== 'enforce') this.#calm.resolve();
     const armed = this.#standby?.update(levels, new Set(this.#responses.keys())) ?? false;
     const slack = calm ? slackOf(policy, levels) : undefined;
-    const longestMs = isShrinkingAnywhere(policy.rules, levels) ? ARMED_MS : armed ? STABLE_MS : SLOWEST_MS;
-    this.#pacer.sampled(slack, Math.max(this.#options.fastestMs ?? FASTEST_MS, nextMs), longestMs);
+    const mostMs = longestMs(policy, levels, { armed, calm });
+    this.#pacer.sampled(slack, Math.max(this.#options.fastestMs ?? FASTEST_MS, nextMs), mostMs);
     if (this.#responses.size > 0) nextMs = Math.max(nextMs, EXITING_MS);
     return armed ? Math.min(nextMs, ARMED_MS) : nextMs;
   }

@@ -2,8 +2,16 @@
  * Decides when the guard samples. While memory is steady, however near to a limit, looks at its levels take the place of
  * most samples: a sample costs some ten times as much. The looks are taken outside of JavaScript where that is possible.
  */
+import { untilBeat } from '../series/beat.ts';
 import type { MachineView } from './ladder/machine-view.ts';
-import type { Slack } from './rules/pace.ts';
+import { SLOWEST_MS, type Slack } from './rules/pace.ts';
+
+/**
+ * When memory has not moved for this long (ms), looks outside of JavaScript come at least LOOK_MS apart. Each wakes a
+ * thread, which takes 20 to 30 µs however little it reads.
+ */
+const STEADY_MS = 5000;
+const LOOK_MS = 50;
 
 export class Pacer {
   readonly #machine: MachineView;
@@ -13,6 +21,8 @@ export class Pacer {
   #everyMs = 0;
   #longestMs = 0;
   #dueMs = 0;
+  /** When memory last moved. */
+  #movedMs = performance.now();
   /** Whether looks are taken outside of JavaScript. */
   #watched = false;
 
@@ -27,11 +37,15 @@ export class Pacer {
   /** Looks or samples after this time (ms). */
   schedule(ms: number): void {
     this.stop();
-    const interval = { leastMs: ms, mostMs: this.#longestMs };
-    this.#watched =
-      ms > 0 && this.#slack !== undefined && this.#machine.whenMoved?.(this.#slack, this.#sample, interval) === true;
+    this.#watched = ms > 0 && this.#slack !== undefined && this.#watch(this.#slack, ms);
     if (this.#watched) this.#timer = setTimeout(this.#sample, Math.max(ms, this.#dueMs - performance.now()));
     else this.#timer = setTimeout(() => this.#tick(), ms);
+  }
+
+  /** Samples immediately. */
+  wake(): void {
+    this.#slack = undefined;
+    this.schedule(0);
   }
 
   /** Looks immediately, unless looks are taken all the time. */
@@ -50,13 +64,25 @@ export class Pacer {
     this.#slack = slack;
     this.#everyMs = everyMs;
     this.#longestMs = longestMs;
-    this.#dueMs = performance.now() + longestMs;
+    this.#dueMs = performance.now() + (longestMs < SLOWEST_MS ? longestMs : untilBeat(longestMs));
+    if (slack === undefined) this.#movedMs = performance.now();
   }
 
   stop(): void {
     clearTimeout(this.#timer);
     if (this.#watched) this.#machine.forgetMoves?.();
     this.#watched = false;
+  }
+
+  /** @returns false: the machine takes no looks outside of JavaScript */
+  #watch(slack: readonly Slack[], ms: number): boolean {
+    const steady = performance.now() - this.#movedMs > STEADY_MS;
+    const leastMs = steady ? Math.max(ms, LOOK_MS) : ms;
+    const onMoved = () => {
+      this.#movedMs = performance.now();
+      this.#sample();
+    };
+    return this.#machine.whenMoved?.(slack, onMoved, { leastMs, mostMs: this.#longestMs }) === true;
   }
 
   #tick(): void {

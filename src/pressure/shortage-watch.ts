@@ -7,6 +7,7 @@ import { noOwner } from '../model/container.ts';
 import { severityOfLevel } from '../model/level.ts';
 import type { PressureLevelName, PressureSubject } from '../model/pressure.ts';
 import type { MemoryShortage } from '../model/shortage.ts';
+import { untilBeat } from '../series/beat.ts';
 import type { PressureMonitor } from './monitor.ts';
 import { type Patience, type Profile, patience } from './profile.ts';
 import { type ShortageChange, ShortageJudge } from './shortage-judge.ts';
@@ -29,6 +30,9 @@ export interface ShortageWatchOptions {
 
 /** The interval of samples (ms): in general, and while a limit may be reached soon. */
 const CALM_MS = 1000;
+/** While every subject uses less than HALF of its limit, and no task has stalled. */
+const FAR_MS = 2000;
+const HALF = 0.5;
 const NEAR_MS = 100;
 /** At its present speed, the subject reaches its limit within this time. */
 const NEAR_SECONDS = 20;
@@ -36,14 +40,14 @@ const NEAR_SECONDS = 20;
 const NEAR_STAYS_MS = 2000;
 
 /**
- * Takes samples, and emits a `memory.shortage` for each level that the judge reports. Samples are taken once a second,
- * and ten times a second while memory that cannot be reclaimed grows so fast that a limit may be reached soon.
+ * Takes samples, and emits a `memory.shortage` for each level that the judge reports. Samples are taken once a second, every two
+ * seconds while memory is plentiful everywhere, and ten times a second while memory that cannot be reclaimed grows so fast that a limit may be reached soon.
  */
 export class ShortageWatch implements Disposable {
   readonly #options: ShortageWatchOptions;
   readonly #sampler: ShortageSampler;
   readonly #judge: ShortageJudge;
-  #last = new Map<string, { ms: number; bytes: number }>();
+  #last = new Map<string, { ms: number; bytes: number; someNs: number | null }>();
   #nearUntilMs = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -76,23 +80,16 @@ export class ShortageWatch implements Disposable {
       const samples = this.#sampler.sample(ms);
       for (const change of this.#judge.judge(ms, samples)) this.#emit(ms, change);
       if (this.#timer === undefined) return; // a handler of the event has closed the watch
-      if (this.#isNear(ms, samples)) this.#nearUntilMs = ms + NEAR_STAYS_MS;
-      this.#timer = setTimeout(() => this.#run(), ms < this.#nearUntilMs ? NEAR_MS : CALM_MS);
+      const before = this.#last;
+      this.#last = new Map(
+        samples.map((each) => [each.path, { ms, bytes: each.unreclaimableBytes, someNs: each.someNs }]),
+      );
+      if (isNear(ms, samples, before)) this.#nearUntilMs = ms + NEAR_STAYS_MS;
+      const calmMs = () => untilBeat(isFar(samples, before) ? FAR_MS : CALM_MS);
+      this.#timer = setTimeout(() => this.#run(), ms < this.#nearUntilMs ? NEAR_MS : calmMs());
     } catch (error) {
       this.#options.onError(error);
     }
-  }
-
-  #isNear(ms: number, samples: readonly ShortageSample[]): boolean {
-    const before = this.#last;
-    this.#last = new Map(samples.map(({ path, unreclaimableBytes }) => [path, { ms, bytes: unreclaimableBytes }]));
-    return samples.some(({ path, unreclaimableBytes, limitBytes, swapLeftBytes }) => {
-      const last = before.get(path);
-      if (!last || last.ms >= ms) return false;
-      const perSecond = (unreclaimableBytes - last.bytes) / ((ms - last.ms) / 1000);
-      const left = Math.max(0, limitBytes - unreclaimableBytes) + swapLeftBytes;
-      return perSecond > 0 && left / perSecond < NEAR_SECONDS;
-    });
   }
 
   #emit(ms: number, { sample, verdict, level, previous, peak, beganMs }: ShortageChange): void {
@@ -118,6 +115,27 @@ export class ShortageWatch implements Disposable {
     emit({ ...envelope, type: 'memory.shortage', ...facts });
   }
 }
+
+/** What the last pass has found, by path. */
+type Last = ReadonlyMap<string, { ms: number; bytes: number; someNs: number | null }>;
+
+/** Whether a limit is reached soon at the growth since the last pass. */
+function isNear(ms: number, samples: readonly ShortageSample[], before: Last): boolean {
+  return samples.some(({ path, unreclaimableBytes, limitBytes, swapLeftBytes }) => {
+    const last = before.get(path);
+    if (!last || last.ms >= ms) return false;
+    const perSecond = (unreclaimableBytes - last.bytes) / ((ms - last.ms) / 1000);
+    const left = Math.max(0, limitBytes - unreclaimableBytes) + swapLeftBytes;
+    return perSecond > 0 && left / perSecond < NEAR_SECONDS;
+  });
+}
+
+/** Whether no subject uses much of its limit, and no task has stalled since the last pass. */
+const isFar = (samples: readonly ShortageSample[], before: Last) =>
+  samples.every(
+    ({ path, unreclaimableBytes, limitBytes, someNs }) =>
+      unreclaimableBytes < HALF * limitBytes && before.get(path)?.someNs === someNs,
+  );
 
 function subjectOf({ path, id }: ShortageSample): PressureSubject {
   if (path === '/') return { scope: 'system', path, id: null, ...noOwner };

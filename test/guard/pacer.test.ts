@@ -12,6 +12,8 @@ class World {
   /** Reports that memory has moved, as the addon does. */
   move: () => void = () => {};
   moved = false;
+  /** The shortest intervals that the looks of the addon were given. */
+  readonly leastMs: number[] = [];
   readonly pacer: Pacer;
 
   constructor(hasThread: boolean) {
@@ -20,7 +22,8 @@ class World {
         this.looks++;
         return this.moved;
       },
-      whenMoved: (_: unknown, onMoved: () => void) => {
+      whenMoved: (_: unknown, onMoved: () => void, { leastMs }: { leastMs: number }) => {
+        this.leastMs.push(leastMs);
         if (hasThread) this.move = onMoved;
         return hasThread;
       },
@@ -83,5 +86,22 @@ it('looks itself where the addon cannot', () => {
   world.moved = true;
   vi.advanceTimersByTime(5);
   expect(world.samples).toBe(2);
+  world.pacer.stop();
+});
+
+it('lets the addon look less often when memory has not moved for five seconds', () => {
+  const world = new World(true);
+  world.sample();
+  vi.advanceTimersByTime(4900);
+  world.move();
+  vi.advanceTimersByTime(4900);
+  expect(new Set(world.leastMs)).toEqual(new Set([10]));
+  vi.advanceTimersByTime(600);
+  expect(world.leastMs.at(-1)).toBe(50);
+  world.pacer.wake(); // the kernel has killed a process, and memory has not moved
+  vi.advanceTimersByTime(0);
+  expect(world.leastMs.at(-1)).toBe(50);
+  world.move();
+  expect(world.leastMs.at(-1)).toBe(10);
   world.pacer.stop();
 });

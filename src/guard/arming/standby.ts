@@ -2,7 +2,7 @@
  * Keeps the likely victim armed while memory is nearly short. If memory runs out faster than the rule's steps are
  * taken, the BPF program or the poller thread kills the victim immediately. If the kernel's OOM killer is even faster,
  * the raised oom_score_adj makes the kernel choose the same process.
- * An arming expires after one second. While memory is nearly short, the guard refreshes it.
+ * An arming expires after three seconds. While memory is nearly short, the guard refreshes it.
  */
 import { OomscopeError } from '../../model/error.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
@@ -23,9 +23,9 @@ import { type Armed, hasJustStarted } from './armed.ts';
 import { ArmedOutcomes, type ArmedTarget, armedReading } from './armed-outcomes.ts';
 import type { Arming } from './arming.ts';
 import type { Fired } from './fired.ts';
-import { hasMoved, RANK_MS, type Ranked, standingRanking } from './standing-ranking.ts';
+import { hasMoved, type Ranked, rankAfterMs, standingRanking } from './standing-ranking.ts';
 
-const EXPIRES_MS = 1000;
+const EXPIRES_MS = 3000;
 /**
  * The armed target is signalled after this many reclaims in a row that freed nothing. The kernel's OOM killer kills
  * after about 35 of them for a cgroup at its limit, and after 16 for the system.
@@ -74,6 +74,7 @@ export class Standby {
   readonly #closing = new AbortController();
   #busy: ReadonlySet<string> = new Set();
   #rankedMs = Number.NEGATIVE_INFINITY;
+  #rankTookMs = 0;
 
   constructor(options: StandbyOptions) {
     this.#options = options;
@@ -105,13 +106,15 @@ export class Standby {
     }
     if (near.size === 0) return true;
     const shrinking = [...near.values()].some(({ cgroup }) => isShrinking(levels, cgroup));
-    const again = levels.mono_ms - this.#rankedMs > RANK_MS[shrinking ? 'shrinking' : 'stable'];
+    const again = levels.mono_ms - this.#rankedMs > rankAfterMs(shrinking, this.#rankTookMs);
+    const began = performance.now();
     const sample = again ? this.unraised(this.#options.machine.whole(levels)) : levels;
     if (again) this.#rankedMs = levels.mono_ms;
     for (const [place, { rule, cgroup }] of near) {
       if (again) this.#rank(place, rule, cgroup, sample);
       else this.#refresh(place);
     }
+    if (again) this.#rankTookMs = performance.now() - began;
     return true;
   }
 

@@ -12,6 +12,13 @@ import { hasLeft, heldBytes } from '../rules/unit.ts';
 
 /** How often the likely victim is recomputed (ms): while memory is shrinking, and while it is stable. */
 export const RANK_MS = { shrinking: 200, stable: 2000 };
+/** While memory is stable, reading all processes takes at most a quarter of a percent of a CPU, or happens this often (ms). */
+const RANK_REST = 400;
+const RANK_MOST_MS = 10_000;
+
+/** @param tookMs how long the last ranking took */
+export const rankAfterMs = (shrinking: boolean, tookMs: number): number =>
+  shrinking ? RANK_MS.shrinking : Math.min(RANK_MOST_MS, Math.max(RANK_MS.stable, RANK_REST * tookMs));
 /** Ranks whose scores depend on the memory that a process holds, and not on swap, pressure or growth alone. */
 const FOLLOWED_RANKS: ReadonlySet<GuardRank> = new Set(['badness', 'projected', 'rss']);
 

@@ -11,6 +11,15 @@ import type { Detector, PolicyOptions, Rule } from './rule.ts';
 export const FILL_BYTES_PER_MS = { available: 6e6, swap_free: 0.8e6 } as const;
 export const FASTEST_MS = 10;
 export const SLOWEST_MS = 1000;
+/** Longest interval between samples while looks show everything that a rule reads (ms), see `mayRest()`. */
+const RESTING_MS = 4000;
+/**
+ * Longest interval between samples while memory is nearly short (ms). It is much shorter than the time after which an
+ * arming expires.
+ */
+export const ARMED_MS = 200;
+/** Longest interval while a victim is armed, but memory does not shrink (ms), see ARMED_MS. */
+const STABLE_MS = 1000;
 /**
  * Interval (ms) for metrics such as pressure and growth, whose value does not tell how soon they may reach their limit.
  */
@@ -56,8 +65,34 @@ export function worthFollowing(rules: readonly Rule[], sample: Sample): boolean 
 }
 
 /** Whether memory is shrinking at a place of a rule. */
-export const isShrinkingAnywhere = (rules: readonly Rule[], sample: Sample): boolean =>
+const isShrinkingAnywhere = (rules: readonly Rule[], sample: Sample): boolean =>
   rules.some(({ on }) => placesOf(on, sample).some((place) => isShrinking(sample, place)));
+
+/**
+ * For how long looks can take the place of samples (ms).
+ *
+ * @param now.armed whether a victim is armed
+ * @param now.calm whether no rule fires, and no response is running
+ */
+export function longestMs(policy: PolicyOptions, sample: Sample, now: { armed: boolean; calm: boolean }): number {
+  if (isShrinkingAnywhere(policy.rules, sample)) return ARMED_MS;
+  if (now.armed) return STABLE_MS;
+  return now.calm && mayRest(policy, sample) ? RESTING_MS : SLOWEST_MS;
+}
+
+/**
+ * Whether no sample is needed before memory moves: every rule watches only memory, of the system or of cgroups that exist
+ * and whose whole names it has, asks for no time, and is not near. A new cgroup could be full within seconds.
+ */
+const mayRest = ({ rules }: PolicyOptions, sample: Sample): boolean =>
+  rules.every(
+    (rule) =>
+      rule.on.every((place) => place.kind === 'system' || (place.kind === 'cgroup' && exists(place.glob, sample))) &&
+      rule.when.every((detector) => holdsWhenShort(detector) && detector.forMs === 0) &&
+      placesOf(rule.on, sample).every((cgroup) => !isNear(rule, sample, cgroup)),
+  );
+
+const exists = (path: string, { cgroups }: Sample) => cgroups.some((cgroup) => cgroup.path === path);
 
 /** How many bytes of memory must be taken at a place before any rule can fire there. `path` null: the system. */
 export interface Slack {
