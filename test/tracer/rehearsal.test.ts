@@ -12,13 +12,13 @@ afterEach(() => {
 });
 
 /** A rehearsal whose records are kept instead of sent. @param canSend false: as without CAP_BPF */
-function rehearsal(canSend = true, reports?: { rehearse(): void }) {
+function rehearsal(canSend = true, reports?: { rehearse(): void }, read = () => ({}) as SystemState) {
   const sent: Buffer[] = [];
   const events: Event[] = [];
   const one = new Rehearsal({
     owner: {},
     machine: { pageBytes: 4096, cpus: 1, gfp: {} },
-    system: { read: () => ({}) as SystemState },
+    system: { read },
     ...{ cgroups: undefined, containers: undefined, leadUps: undefined, reports },
     send: (records) => {
       if (canSend) sent.push(recordOf(records));
@@ -56,6 +56,7 @@ test('runs a rehearsal that comes alone, and leaves nothing of it', () => {
 test('rehearses a report with each kill, but not when a kill is imminent', () => {
   const rehearse = vi.fn();
   const { one } = rehearsal(true, { rehearse });
+  one.prepare();
   const atStart = rehearse.mock.calls.length;
   expect(atStart).toBeGreaterThan(0);
   one.soon();
@@ -109,7 +110,8 @@ test('has another container each time, so that the owner of its cgroup is looked
 
 test('rehearses at once when a kill is imminent, unless the code has just run', () => {
   const { one, events } = rehearsal();
-  one.soon(); // it has run in the constructor
+  one.prepare();
+  one.soon(); // it has just run
   one.warmed();
   one.soon();
   expect(events).toEqual([]);
@@ -123,10 +125,23 @@ test('rehearses at once when a kill is imminent, unless the code has just run', 
   expect(events).toHaveLength(2);
 });
 
+test('prepares once, without an event', () => {
+  const read = vi.fn(() => ({}) as SystemState);
+  const { one, events } = rehearsal(true, undefined, read);
+  one.prepare();
+  const reads = read.mock.calls.length;
+  expect(reads).toBeGreaterThan(1);
+  one.prepare();
+  expect(read).toHaveBeenCalledTimes(reads);
+  expect(events).toEqual([]);
+});
+
 test('rehearses once a minute, and no more after close()', () => {
   vi.useFakeTimers();
   const { one, events } = rehearsal(false);
   one.begin();
+  expect(events).toEqual([]); // what has opened the tracer can subscribe first, and tell that it traces
+  vi.advanceTimersByTime(0);
   expect(events).toHaveLength(2);
   vi.advanceTimersByTime(180_000);
   expect(events).toHaveLength(8);

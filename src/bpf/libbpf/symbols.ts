@@ -110,13 +110,8 @@ export function libbpf(): Libbpf {
   const native = loadNative();
   const name = loadLibbpf(); // before FFI, which must use the copy of libbpf that the addon has chosen
   const ffi = loadFfi();
-  let library: Record<string, unknown>;
-  try {
-    library = ffi.Library(name, signatures);
-  } catch (cause) {
-    throw libbpfMissing(cause);
-  }
-  for (const [symbol, call] of Object.entries(library)) library[symbol] = counted(call as Call);
+  const symbols = Object.keys(signatures) as (keyof Signatures)[];
+  const library = Object.fromEntries(symbols.map((symbol) => [symbol, counted(() => bind(ffi, name, symbol))]));
   loaded = Object.assign(library, {
     errno: () => ffi.errno(),
     view: (pointer: Pointer, size: number) => ffi.reinterpret(pointer, size, 0),
@@ -143,9 +138,21 @@ function loadFfi(): Ffi {
 
 type Call = (...args: unknown[]) => unknown;
 
-function counted(call: Call): Call {
+/** @throws OomscopeError LIBBPF_MISSING */
+function bind(ffi: Ffi, library: string, symbol: keyof Signatures): Call {
+  try {
+    return ffi.Library(library, { [symbol]: signatures[symbol] })[symbol] as Call;
+  } catch (cause) {
+    throw libbpfMissing(cause);
+  }
+}
+
+/** @param find finds the function at its first call: it takes 60 µs, and a verb calls half of them */
+function counted(find: () => Call): Call {
+  let call: Call | undefined;
   return (...args) => {
     calls++;
+    call ??= find();
     return call(...args);
   };
 }

@@ -116,7 +116,10 @@ async function open({ given, asText, paint }: Context<typeof options>, ending: R
     ...(rehearsal && { rehearsed$: rehearsal.events$.pipe(filterKills(whatever)) }),
     warmUp: () => rehearsal?.again(),
     next: counted(given.count ?? Number.POSITIVE_INFINITY, ending, { asText, messageOf: stoppedMessage }),
-    start: (live: Live) => live.started(tracer.started),
+    start: (live: Live) => {
+      live.started(tracer.started);
+      rehearsal?.prepare();
+    },
     text: (event: Event) =>
       explain && event.type === 'oom.report'
         ? explain.renderReport(event, paint, terminalColumns(process.stdout, 100))
