@@ -20,7 +20,6 @@ namespace {
 
 constexpr size_t kMaxRecord = 65536;       // record_header.size has 16 bits
 constexpr uint32_t kMaxBatch = 256 << 20;  // both batches are allocated at once
-constexpr uint32_t kMaxSpin = 1000000;     // microseconds for which the JavaScript thread may be blocked
 constexpr uint64_t kRingEvent = 1;
 constexpr uint64_t kWakeEvent = 2;
 
@@ -46,7 +45,7 @@ Napi::Function RingReader::Define(Napi::Env env) {
   return DefineClass(
       env, "RingReader",
       {InstanceMethod<&RingReader::Close>("close"), InstanceMethod<&RingReader::Counters>("counters"),
-       InstanceMethod<&RingReader::Stats>("stats"), InstanceMethod<&RingReader::SpinForRecord>("spinForRecord"),
+       InstanceMethod<&RingReader::Stats>("stats"),
        InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Arm>>("arm"),
        InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Refresh>>("refresh"),
        InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Disarm>>("disarm"),
@@ -349,21 +348,6 @@ void RingReader::CallJavaScript(napi_env env, napi_value self, napi_value on_bat
   if (napi_is_exception_pending(env, &thrown) == napi_ok && thrown &&
       napi_get_and_clear_last_exception(env, &error) == napi_ok)
     napi_fatal_exception(env, error);
-}
-
-// spinForRecord(microseconds) -> whether the ring has a record
-Napi::Value RingReader::SpinForRecord(const Napi::CallbackInfo& info) {
-  Arguments arguments(info, "spinForRecord");
-  uint32_t microseconds = arguments.Unsigned("microseconds", 0, kMaxSpin);
-  if (!arguments.good()) return info.Env().Undefined();
-  uint64_t end = Now(CLOCK_MONOTONIC) + microseconds * uint64_t{1000};
-  bool found = false;
-  do {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (closed_) break;
-    found = Fill();
-  } while (!found && Now(CLOCK_MONOTONIC) < end);
-  return Napi::Boolean::New(info.Env(), found);
 }
 
 Napi::Value RingReader::Close(const Napi::CallbackInfo& info) {

@@ -52,7 +52,6 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   Napi::Value Close(const Napi::CallbackInfo& info);
   Napi::Value Counters(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
-  Napi::Value SpinForRecord(const Napi::CallbackInfo& info);
   template <Napi::Value (ArmedTargets::*method)(const Napi::CallbackInfo&, std::mutex&)>
   Napi::Value OfArmed(const Napi::CallbackInfo& info) {
     return (armed_.*method)(info, mutex_);

@@ -48,6 +48,8 @@ export interface FirstOptions {
   fifo: readonly string[];
   /** The directory of another build, to compare with. */
   other: string | undefined;
+  /** Labels of the readers that are measured. undefined: all. */
+  only: readonly string[] | undefined;
 }
 
 interface Form {
@@ -60,7 +62,7 @@ export async function measureFirsts(options: FirstOptions, between: () => Promis
   const { idle, rounds } = options;
   const directory = mkdtempSync(join(tmpdir(), 'oomscope-bench-'));
   try {
-    const forms = formsOf(options, directory);
+    const forms = formsOf(options, directory).filter(({ label }) => options.only?.includes(label) ?? true);
     const results = forms.map(({ label }): Firsts => ({ label, first: new Map(), next: [], void: 0 }));
     for (let round = 0; round < rounds; round++) {
       for (const seconds of idle) {

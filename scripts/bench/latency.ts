@@ -21,6 +21,8 @@ const { values: options } = parseArgs({
     firsts: { type: 'string', default: '5' },
     // the directory of another build, to compare with in the second part
     other: { type: 'string' },
+    // the readers of the second part, by their labels; all of them without this option
+    only: { type: 'string', multiple: true },
     // all readers at SCHED_FIFO: on a busy machine, the times are then not those of waits for a CPU
     fifo: { type: 'boolean', default: false },
     json: { type: 'string' },
@@ -81,7 +83,7 @@ try {
   }
   const idle = options.idle.split(',').filter(Boolean).map(Number);
   const common = { idle, rounds: Number(options.firsts), group, cpu: lastCpu, stamper: rivals['line-stamper'] };
-  firsts = await measureFirsts({ ...common, fifo, other: options.other }, async () => {
+  firsts = await measureFirsts({ ...common, fifo, other: options.other, only: options.only }, async () => {
     if (readers.limit) turns.limit?.push(await turnOf(readers.limit));
   });
   for (const reader of Object.values(readers)) reader.child.resume();

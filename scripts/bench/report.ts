@@ -66,7 +66,7 @@ export function circumstances(): Circumstances {
 
 /** One line for people, and a second line if other work used the CPUs, because this makes the longest times longer. */
 export function inWords(where: Circumstances): string {
-  const loads = [where.load_before, where.load_after].map((load) => load[0] ?? 0);
+  const loads = [where.load_before, where.load_after].flatMap((load) => load.slice(0, 1));
   const load = loads.map((one) => one.toFixed(2)).join(' to ');
   const machine = `Linux ${where.kernel}, ${where.cpus} CPUs (${where.cpu}), Node ${where.node}`;
   const busy =

@@ -103,12 +103,6 @@ export interface RingReader {
   close(): void;
   /** `struct counters` summed over all CPUs: one number for each of its 64-bit words. Empty if `countersFd` is -1. */
   counters(): number[];
-  /**
-   * Polls the ring in this thread until the ring has a record, at most for `microseconds`. To be called from `onBatch`.
-   *
-   * @returns true: the ring has a record, and this thread delivers it as soon as `onBatch` returns
-   */
-  spinForRecord(microseconds: number): boolean;
   stats(): RingStats;
 }
 

@@ -39,6 +39,11 @@ const ROUNDS = 20;
 const REPORT_BYTES = 768 * 1024;
 /** Interval of rehearsals while no kill happens (ms). */
 const IDLE_MS = 60_000;
+/**
+ * How long a kill that is imminent is left alone (ms). At the limit of a cgroup it mostly comes 0.2 ms after JavaScript has heard
+ * of it. A rehearsal with cold caches takes 0.7 ms, so the kill would have to wait for it. Elsewhere reclaim takes longer.
+ */
+const FIRST_MS = 1;
 /** After a kill or a rehearsal the code stays in the CPU's caches for about this time. */
 const WARM_NS = 100_000_000n;
 
@@ -61,6 +66,7 @@ export class Rehearsal implements Disposable {
   /** Handles a kill without the reads of files, which take too long when a kill is imminent. */
   readonly #quick: KillDecoder;
   #timer: NodeJS.Timeout | undefined;
+  #imminent: NodeJS.Timeout | undefined;
   /** Whether records were sent that have not come back. */
   #isDue = false;
   #isClosed = false;
@@ -101,6 +107,7 @@ export class Rehearsal implements Disposable {
       this.#reports?.rehearse();
     }
     this.#now(this.#kills);
+    this.soon();
     this.#isPreparing = false;
   }
 
@@ -127,9 +134,12 @@ export class Rehearsal implements Disposable {
     this.#now(this.#kills);
   }
 
-  /** Rehearses without the ring, unless the code has just run: called when a kill is imminent, and the time is short. */
+  /** Rehearses without the ring in a moment, unless a kill comes first: called when a kill is imminent. */
   soon(): void {
-    if (!this.#isWarm) this.#now(this.#quick);
+    this.#imminent ??= setTimeout(() => {
+      this.#imminent = undefined;
+      if (!this.#isWarm) this.#now(this.#quick);
+    }, FIRST_MS).unref();
   }
 
   /**
@@ -169,6 +179,7 @@ export class Rehearsal implements Disposable {
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#imminent);
     this.pages.close();
     this.#kills.close();
     this.#quick.close();

@@ -36,9 +36,6 @@ import type { ReportMatcher } from './report-matcher.ts';
 
 export type { TracerOptions } from './options.ts';
 
-/** How long the ring is polled when a kill is imminent: most kills follow within a millisecond. */
-const SPIN_US = 3000;
-
 /**
  * Opens a tracer: loads and attaches the BPF programs and starts reading. It keeps the process alive until closed.
  *
@@ -237,19 +234,14 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     const batch = this.#rehearsal.takeFrom(received);
     if (!batch) return void this.#ring.reader.counters(); // a rehearsal reads them, too
     this.#batches.next(batch);
-    let last = 0;
     const malformed = batch.walk((kind, at) => {
       this.#kills.take(kind, at, batch);
-      last = kind;
+      if (kind === RecordKind.RECORD_OOM_KILL) this.#rehearsal.warmed();
+      else if (kind === RecordKind.RECORD_OOM_IMMINENT) this.#rehearsal.soon();
     });
     this.#kills.endBatch();
-    if (last === RecordKind.RECORD_OOM_KILL) this.#rehearsal.warmed();
     const lost = this.#closing ? [] : this.#losses.take(this.#ring.reader.counters());
     for (const event of [...this.#losses.malformed(malformed), ...lost]) this.#outbox.push(event);
-    if (last !== RecordKind.RECORD_OOM_IMMINENT || this.#closing) return;
-    if (this.#ring.reader.spinForRecord(0)) return; // this thread was late: do not let a record wait for the rehearsal
-    this.#rehearsal.soon();
-    this.#ring.reader.spinForRecord(SPIN_US);
   }
 
   /** Ends `events$` with an error, and closes the tracer, unless the constructor has thrown and closed everything. */

@@ -144,7 +144,6 @@ export const parameters: Record<string, readonly Parameter[]> = {
   'RingReader.refresh': [unsigned('id'), bigint('expiresNs')],
   'RingReader.disarm': [unsigned('id')],
   'RingReader.takeSignalled': [],
-  'RingReader.spinForRecord': [unsigned('microseconds')],
   'RingReader.counters': [],
   'RingReader.stats': [],
   'RingReader.close': [],

@@ -54,12 +54,16 @@ test('runs a rehearsal that comes alone, and leaves nothing of it', () => {
 });
 
 test('rehearses a report with each kill, but not when a kill is imminent', () => {
+  vi.useFakeTimers({ toFake: ['hrtime', 'setTimeout', 'clearTimeout'] });
   const rehearse = vi.fn();
-  const { one } = rehearsal(true, { rehearse });
+  const { one, events } = rehearsal(true, { rehearse });
   one.prepare();
   const atStart = rehearse.mock.calls.length;
   expect(atStart).toBeGreaterThan(0);
+  vi.advanceTimersByTime(1000);
   one.soon();
+  vi.advanceTimersByTime(1000);
+  expect(events.map(({ type }) => type)).toEqual(['oom.kill', 'oom.reaped']);
   expect(rehearse).toHaveBeenCalledTimes(atStart);
   one.again();
   expect(rehearse).toHaveBeenCalledTimes(atStart + 1);
@@ -108,20 +112,25 @@ test('has another container each time, so that the owner of its cgroup is looked
   for (const id of ids) expect(id).toMatch(/^[0-9a-f]{64}$/);
 });
 
-test('rehearses at once when a kill is imminent, unless the code has just run', () => {
+test('rehearses a moment after a kill has become imminent, unless the kill or another rehearsal came first', () => {
+  vi.useFakeTimers({ toFake: ['hrtime', 'setTimeout', 'clearTimeout'] });
   const { one, events } = rehearsal();
   one.prepare();
-  one.soon(); // it has just run
-  one.warmed();
+  vi.advanceTimersByTime(1000);
   one.soon();
+  expect(events).toEqual([]); // a kill that comes at once does not wait for the rehearsal
+  one.warmed();
+  vi.advanceTimersByTime(1);
   expect(events).toEqual([]);
-  vi.useFakeTimers({ toFake: ['hrtime'] });
-  vi.advanceTimersByTime(1000);
-  one.warmed();
   vi.advanceTimersByTime(1000);
   one.soon();
+  one.soon();
+  vi.advanceTimersByTime(1);
   expect(events.map(({ type }) => type)).toEqual(['oom.kill', 'oom.reaped']);
+  vi.advanceTimersByTime(1000);
   one.soon();
+  one.close();
+  vi.advanceTimersByTime(1000);
   expect(events).toHaveLength(2);
 });
 
