@@ -12,6 +12,8 @@ var main = path.join(root, 'dist/cli/main.js');
 var packaged = fs.existsSync(path.join(root, 'installation')); // every package has this file, and no checkout
 var few = process.env.UV_THREADPOOL_SIZE;
 var runsLong = ['trace', 'pressure', 'guard', 'run', 'record', 'metrics', 'web'].indexOf(process.argv[2]) >= 0;
+var resolvesNames =
+  ['trace', 'pressure'].indexOf(process.argv[2]) < 0 || process.argv.some((word) => /^--(alert|publish)/.test(word));
 var version = process.versions.node.split('.').map(Number);
 
 if (version[0] < 22 || (version[0] === 22 && version[1] < 13)) {
@@ -23,8 +25,9 @@ if (version[0] < 22 || (version[0] === 22 && version[1] < 13)) {
 } else if (!fs.existsSync(main)) {
   fail(`${main} is missing: ${packaged ? 'install oomscope again' : `run \`npm run setup\` in ${root}`}.`);
 } else {
-  // A verb that runs for long does well with three threads for files and names: libuv resolves at most two names at a time, as with four.
-  if (runsLong && !few) process.env.UV_THREADPOOL_SIZE = '3';
+  // A verb that runs for long does well with three threads for files and names: libuv resolves at most two names at a time, as with
+  // four. A verb without a receiver in the network resolves no name: one thread may wait for a slow file system, and one is left.
+  if (runsLong && !few) process.env.UV_THREADPOOL_SIZE = resolvesNames ? '3' : '2';
   // libuv aborts when it cannot start a thread of its pool. Where threads are few (scripts/oomscope.sh), it starts now, while one is left.
   if (few) fs.stat(main, () => {});
   import(main);

@@ -167,6 +167,7 @@ export class Rehearsal implements Disposable {
       this.#kills,
       new Batch(buffer.slice(records, records + length), batch.receivedNs, batch.realtimeOffsetNs),
     );
+    this.pages.next();
     return undefined;
   }
 

@@ -30,6 +30,13 @@ export class YoungPages implements Disposable {
     }, SOON_MS).unref();
   }
 
+  /** Does the same before this thread waits again: after a rehearsal, so that an idle process is not woken for it. */
+  next(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    setImmediate(() => this.map()).unref();
+  }
+
   /** Maps the memory for the next event now. */
   map(): void {
     const { mapYoungPages } = loadNative();

@@ -55,8 +55,8 @@ describe.skipIf(bpfUnavailable())('real-time priority', () => {
   });
 
   it('is taken by a process of few threads', async () => {
-    // JavaScript, two pollers, three for files and names, V8's two, and Node's for its debugger.
-    expect((await policies([])).count).toBeLessThanOrEqual(9);
+    // JavaScript, two pollers, two for files, V8's two, and Node's for its debugger.
+    expect((await policies([])).count).toBeLessThanOrEqual(8);
   });
 
   it.runIf(refusable)('is refused with one sentence, and tracing goes on', async () => {

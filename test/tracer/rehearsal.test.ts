@@ -134,6 +134,19 @@ test('rehearses a moment after a kill has become imminent, unless the kill or an
   expect(events).toHaveLength(2);
 });
 
+test('maps memory at the end of a rehearsal, not by a timer that wakes an idle process', () => {
+  const { one, sent } = rehearsal();
+  const map = vi.spyOn(one.pages, 'map').mockImplementation(() => {});
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate'] });
+  one.again();
+  one.takeFrom(batch(sent[0] as Buffer));
+  expect(map).not.toHaveBeenCalled(); // the events of the rehearsal come first
+  vi.advanceTimersByTime(0);
+  expect(map).toHaveBeenCalledTimes(1);
+  vi.advanceTimersByTime(1000);
+  expect(map).toHaveBeenCalledTimes(1);
+});
+
 test('prepares once, without an event', () => {
   const read = vi.fn(() => ({}) as SystemState);
   const { one, events } = rehearsal(true, undefined, read);
