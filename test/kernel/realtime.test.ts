@@ -28,8 +28,11 @@ async function policies(prefix: string[], ...options: string[]) {
   await once(createInterface(child.stdout), 'line');
   const look = () => readdirSync(`/proc/${child.pid}/task`).map((tid) => policyOf(`/proc/${child.pid}/task/${tid}`));
   let threads = look();
+  // The start is told before the pollers have their names and priorities.
+  const reads = ([name, policy]: readonly [string, number]) =>
+    name === 'oomscope-poll-0' && (policy === SCHED_FIFO || prefix.length > 0);
   const wanted = (all: typeof threads) =>
-    all.some(([name]) => name === 'main') && (said !== '' || isRaised(all) || options.length === 0);
+    all.some(([name]) => name === 'main') && all.some(reads) && (said !== '' || isRaised(all) || options.length === 0);
   for (const end = Date.now() + 10_000; !wanted(threads) && Date.now() < end; threads = look())
     await new Promise((resolve) => setTimeout(resolve, 20));
   child.kill('SIGTERM');
