@@ -26,6 +26,17 @@ __noinline int memcg_is_full(u64 address, u32 v1)
 	return counter_is_full(&memcg->memory) || (v1 && counter_is_full(&memcg->swap));
 }
 
+/* Returns the innermost of LEVELS_AT_ONCE cgroups, from this one upwards, that is at its limit, 0: none. */
+__noinline u64 full_near(u64 memcg, u32 v1)
+{
+	for (int i = 0; i < LEVELS_AT_ONCE && memcg; i++) {
+		if (memcg_is_full(memcg, v1))
+			return memcg;
+		memcg = memcg_above(memcg);
+	}
+	return 0;
+}
+
 /* Returns the innermost cgroup of the current task that is at its limit, 0: none. */
 __noinline u64 full_memcg(void)
 {
@@ -33,10 +44,11 @@ __noinline u64 full_memcg(void)
 	u32 v1 = first && BPF_CORE_READ(first, css.cgroup, root, hierarchy_id);
 	u64 memcg = (u64)first;
 
-	for (int i = 0; i < ATTEMPT_DEPTH && memcg; i++) {
-		if (memcg_is_full(memcg, v1))
-			return memcg;
-		memcg = memcg_above(memcg);
+	for (int i = 0; i < ATTEMPT_DEPTH / LEVELS_AT_ONCE && memcg; i++) {
+		u64 full = full_near(memcg, v1);
+		if (full)
+			return full;
+		memcg = memcg_far_above(memcg);
 	}
 	return 0;
 }

@@ -21,12 +21,23 @@ const volatile u32 page_shift = 12;
 struct oom_candidates_record list = {};
 struct candidate one = {};
 
+/* Whether one of LEVELS_AT_ONCE memcgs, from this one upwards, is the ancestor. */
+__noinline int memcg_is_near(u64 memcg, u64 ancestor)
+{
+	for (int i = 0; i < LEVELS_AT_ONCE && memcg; i++) {
+		if (memcg == ancestor)
+			return 1;
+		memcg = memcg_above(memcg);
+	}
+	return 0;
+}
+
 static __always_inline bool memcg_is_below(u64 memcg, u64 ancestor)
 {
-	for (int i = 0; i < DEEPEST && memcg; i++) {
-		if (memcg == ancestor)
+	for (int i = 0; i < DEEPEST / LEVELS_AT_ONCE && memcg; i++) {
+		if (memcg_is_near(memcg, ancestor))
 			return true;
-		memcg = memcg_above(memcg);
+		memcg = memcg_far_above(memcg);
 	}
 	return false;
 }

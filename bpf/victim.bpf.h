@@ -265,6 +265,15 @@ __noinline u64 memcg_above(u64 address)
 	return (u64)memcg_parent((void *)address);
 }
 
+/* Returns the memcg that is LEVELS_AT_ONCE levels above, 0: there is none. A loop over levels goes in stretches, each a
+ * global function, because the verifier checks every round of a loop: 16 + 16 rounds instead of 256. */
+__noinline u64 memcg_far_above(u64 memcg)
+{
+	for (int i = 0; i < LEVELS_AT_ONCE && memcg; i++)
+		memcg = memcg_above(memcg);
+	return memcg;
+}
+
 /* Appends a memcg to kill.levels. Returns its parent. */
 __noinline u64 append_level(u64 address)
 {

@@ -15,6 +15,18 @@ const output = resolve(given);
 /** Both packages find their compiled part by this module, which searches the package's own folders for it. */
 const FINDER = 'node-gyp-build';
 
+/** What stands for two modules that cost 4 ms of each start: `debug`, of which nothing is shown, and Node's own `assert`. */
+const lean: Record<string, string> = {
+  debug: 'module.exports = () => () => {};',
+  assert: `const assert = (ok, message) => {
+  if (!ok) throw message instanceof Error ? message : new Error(message ?? 'ffi-napi: an assertion failed');
+};
+module.exports = Object.assign(assert, {
+  equal: (a, b, message) => assert(a == b, message),
+  strictEqual: (a, b, message) => assert(Object.is(a, b), message),
+});`,
+};
+
 const bundle = await rolldown({
   cwd: root,
   input: 'native/ffi.cjs',
@@ -24,9 +36,13 @@ const bundle = await rolldown({
       name: 'compiled parts beside the bundle',
       resolveId: (name, importer) => {
         if (name.endsWith('_bindings.node')) return { id: name, external: true };
+        if (name in lean) return `\0${name}`;
         return name === FINDER ? `\0${importer?.includes('/ref-napi/') ? 'ref' : 'ffi'}` : null;
       },
-      load: (id) => (id.startsWith('\0') ? `module.exports = () => require('./${id.slice(1)}_bindings.node');` : null),
+      load: (id) => {
+        const name = id.startsWith('\0') ? id.slice(1) : undefined;
+        return name && (lean[name] ?? `module.exports = () => require('./${name}_bindings.node');`);
+      },
     },
   ],
   onLog: (_level, log) => {
