@@ -74,14 +74,12 @@ await prove<Rights[]>({
 
 function row(kernel: string, rights: Rights): string[] {
   const missing = all.filter((name) => !rights.capabilities.includes(name));
+  const label = `${kernel} ${missing.length === 0 ? 'with all' : `without ${missing.join(', ')}`}`;
+  const started = rights.code === 0;
+  if (!started) return [label, `no, exit ${rights.code}`, ...Array(7).fill('-')];
   return [
-    `${kernel} ${missing.length === 0 ? 'with all' : `without ${missing.join(', ')}`}`,
-    yes(rights.code === 0),
-    yes(rights.raised),
-    yes(rights.exe !== null),
-    yes(rights.killed === 'killed'),
-    yes(rights.reloaded),
-    yes(rights.after === 0),
+    ...[label, 'yes', yes(rights.raised), yes(rights.exe !== null), yes(rights.killed === 'killed')],
+    ...[yes(rights.reloaded), rights.raised ? yes(rights.after === 0) : '-'],
     `${rights.seconds.start}, ${rights.seconds.raise}, ${rights.seconds.reload}`,
     rights.kept.join(' '),
   ];
