@@ -24,7 +24,7 @@ interface Followed {
   /** When each step first happened, by enum oom_step. */
   steps: Map<number, bigint>;
   usageAfterPages: bigint | undefined;
-  timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout | undefined;
 }
 
 /**
@@ -53,14 +53,18 @@ export class ReapTracker {
   start(kill: MarkedKill): void {
     const { pid } = kill.victim;
     this.#finish(pid, BigInt(kill.mono_ns)); // an earlier victim with this pid, whose memory was not seen to be freed
-    const timer = setTimeout(() => this.#finish(pid, process.hrtime.bigint()), PATIENCE_MS);
-    timer.unref();
-    this.#followed.set(pid, {
+    const followed: Followed = {
       kill,
       markNs: BigInt(kill.mono_ns),
       steps: new Map(),
       usageAfterPages: undefined,
-      timer,
+      timer: undefined,
+    };
+    this.#followed.set(pid, followed);
+    // A rehearsed victim is gone with its batch. A timer for it would wake an idle process, although it is cleared.
+    queueMicrotask(() => {
+      if (this.#followed.get(pid) !== followed) return;
+      followed.timer = setTimeout(() => this.#finish(pid, process.hrtime.bigint()), PATIENCE_MS).unref();
     });
   }
 

@@ -31,6 +31,19 @@ function follow() {
   return { said, reapTracker, step };
 }
 
+const endOfBatch = () => Promise.resolve();
+
+test('sets no timer for a victim that is gone in the same batch, as that of a rehearsal', async () => {
+  const set = vi.spyOn(globalThis, 'setTimeout');
+  const { said, reapTracker, step } = follow();
+  reapTracker.start(kill(5));
+  step(5, 'STEP_EXIT', 1500n);
+  step(5, 'STEP_MM_GONE', 1600n);
+  await endOfBatch();
+  expect(said).toHaveLength(1);
+  expect(set).not.toHaveBeenCalled();
+});
+
 test('reports a victim that exits, with the memory that was freed', () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5));
@@ -68,9 +81,10 @@ test('reports that the OOM reaper freed the memory before the victim exited', ()
   });
 });
 
-test('reports a victim as unfinished after 30 s, and ignores later steps', () => {
+test('reports a victim as unfinished after 30 s, and ignores later steps', async () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5));
+  await endOfBatch();
   step(5, 'STEP_REAPER_SKIP', 1300n);
   vi.advanceTimersByTime(29_999);
   expect(said).toEqual([]);
@@ -88,11 +102,14 @@ test('reports a victim that had no memory when it was marked as exited once it e
   expect(said.map(({ facts }) => [facts.outcome, facts.mark_to_memory_back_ns])).toEqual([['exited', null]]);
 });
 
-test('close() reports every victim that is still followed, and leaves no timer', () => {
+test('close() reports every victim that is still followed, and leaves no timer', async () => {
   const { said, reapTracker } = follow();
   reapTracker.start(kill(5));
+  await endOfBatch();
+  expect(vi.getTimerCount()).toBe(1);
   reapTracker.start(kill(6));
   reapTracker.close();
+  await endOfBatch();
   expect(said.map(({ facts }) => [facts.victim.pid, facts.outcome])).toEqual([
     [5, 'unfinished'],
     [6, 'unfinished'],
@@ -111,11 +128,13 @@ test('ignores the steps of processes that it does not follow', () => {
   reapTracker.close();
 });
 
-test('a new victim that has the pid of an earlier victim ends the earlier report, and gets its own 30 s', () => {
+test('a new victim that has the pid of an earlier victim ends the earlier report, and gets its own 30 s', async () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5, 1));
+  await endOfBatch();
   vi.advanceTimersByTime(20_000);
   reapTracker.start(kill(5, 2));
+  await endOfBatch();
   expect(said.map(({ facts }) => facts.kill_id)).toEqual(['kill-5-1']);
   vi.advanceTimersByTime(20_000);
   expect(said).toHaveLength(1);
