@@ -26,14 +26,6 @@ constexpr uint64_t kNsPerSecond = 1000000000;
 constexpr uint64_t kForever = UINT64_MAX;
 constexpr size_t kMostRead = 4096;  // more than what is before the names of memory.stat and /proc/meminfo
 
-// The scheduling policy of this thread, for the thread that it starts: SCHED_RESET_ON_FORK would take it away.
-void TakePolicy(std::thread& thread) {
-  sched_param parameters{};
-  int policy = 0;
-  if (pthread_getschedparam(pthread_self(), &policy, &parameters) != 0 || policy == SCHED_OTHER) return;
-  pthread_setschedparam(thread.native_handle(), policy, &parameters);
-}
-
 }  // namespace
 
 Napi::Function LevelWatcher::Define(Napi::Env env) {
@@ -59,7 +51,6 @@ LevelWatcher::LevelWatcher(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Le
     ThrowNoThread(env, kName, error);
     return;
   }
-  TakePolicy(thread_);
   Ref();
 }
 
@@ -86,6 +77,10 @@ LevelWatcher::Levels::~Levels() {
 
 void LevelWatcher::Look() {
   pthread_setname_np(pthread_self(), kName);
+  // It runs for some 20 µs at a time. Without CAP_SYS_NICE or a limit of real-time priority it stays at normal priority.
+  sched_param parameters{};
+  parameters.sched_priority = 1;
+  sched_setscheduler(0, SCHED_RR, &parameters);
   uint32_t changes = 0;
   while (!ending_) {
     std::shared_ptr<Levels> levels = Watched(changes);

@@ -11,7 +11,8 @@ import { SLOWEST_MS, type Slack } from './rules/pace.ts';
  * thread, which takes 20 to 30 µs however little it reads.
  */
 const STEADY_MS = 5000;
-const LOOK_MS = 50;
+/** Near a rule, and while every rule is far from firing, when it is as long as earlyoom's shortest sleep. */
+const LOOK_MS = { near: 50, far: 100 };
 
 export class Pacer {
   readonly #machine: MachineView;
@@ -77,7 +78,8 @@ export class Pacer {
   /** @returns false: the machine takes no looks outside of JavaScript */
   #watch(slack: readonly Slack[], ms: number): boolean {
     const steady = performance.now() - this.#movedMs > STEADY_MS;
-    const leastMs = steady ? Math.max(ms, LOOK_MS) : ms;
+    const lookMs = LOOK_MS[this.#longestMs > SLOWEST_MS ? 'far' : 'near'];
+    const leastMs = steady ? Math.max(ms, lookMs) : ms;
     const onMoved = () => {
       this.#movedMs = performance.now();
       this.#sample();

@@ -9,6 +9,7 @@ const SLACK = [{ path: null, bytes: 1000 }];
 class World {
   samples = 0;
   looks = 0;
+  longestMs = 400;
   /** Reports that memory has moved, as the addon does. */
   move: () => void = () => {};
   moved = false;
@@ -36,7 +37,7 @@ class World {
 
   sample(): void {
     this.samples++;
-    this.pacer.sampled(SLACK, 10, 400);
+    this.pacer.sampled(SLACK, 10, this.longestMs);
     this.pacer.schedule(10);
   }
 }
@@ -103,5 +104,8 @@ it('lets the addon look less often when memory has not moved for five seconds', 
   expect(world.leastMs.at(-1)).toBe(50);
   world.move();
   expect(world.leastMs.at(-1)).toBe(10);
+  world.longestMs = 4000; // every rule is far from firing
+  vi.advanceTimersByTime(10_000);
+  expect(world.leastMs.at(-1)).toBe(100);
   world.pacer.stop();
 });
