@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <ctime>
-#include <utility>
 
 #include "arguments.h"
 #include "process.h"
@@ -16,8 +16,8 @@
 namespace oomscope {
 
 ArmedTargets::~ArmedTargets() {
-  for (auto& target : targets_) close(target.pidfd);
-  while (dying_count_ > 0) close(dying_[--dying_count_]);
+  for (auto& target : targets_) close(target.process.pidfd);
+  while (dying_count_ > 0) close(dying_[--dying_count_].pidfd);
 }
 
 // arm({ pidfd, signal, release, expiresNs, kind, fields: [{ offset, bytes, value, atLeast }] }) -> id, or the negative
@@ -27,6 +27,7 @@ Napi::Value ArmedTargets::Arm(const Napi::CallbackInfo& info, std::mutex& mutex)
   Arguments o = arguments.Object("target");
   Target target{};
   int pidfd = o.Int("pidfd");
+  target.process.pid = o.Int("pid");
   target.kind = static_cast<uint16_t>(o.Unsigned("kind", 0, UINT16_MAX));
   target.signal = o.Int("signal");
   target.release = o.Boolean("release");
@@ -42,8 +43,8 @@ Napi::Value ArmedTargets::Arm(const Napi::CallbackInfo& info, std::mutex& mutex)
     target.comparisons.push_back(one);
   }
   if (!arguments.good()) return info.Env().Undefined();
-  target.pidfd = fcntl(pidfd, F_DUPFD_CLOEXEC, 3);
-  if (target.pidfd < 0) return Napi::Number::New(info.Env(), -errno);
+  target.process.pidfd = fcntl(pidfd, F_DUPFD_CLOEXEC, 3);
+  if (target.process.pidfd < 0) return Napi::Number::New(info.Env(), -errno);
   std::lock_guard<std::mutex> lock(mutex);
   target.id = ++last_id_;
   targets_.push_back(target);
@@ -103,10 +104,14 @@ void ArmedTargets::OnRecord(const uint8_t* data, size_t size) {
       continue;
     }
     if (target->signal != 0) {
-      int error = SendSignal(target->pidfd, target->signal);
+      int error = SendSignal(target->process.pidfd, target->signal);
+      target->process.killed = target->signal == SIGKILL && error == 0;
       signalled_.push_back({target->id, error, header.ktime_ns, Now(CLOCK_MONOTONIC)});
     }
-    if (target->release && dying_count_ < dying_.size()) dying_[dying_count_++] = std::exchange(target->pidfd, -1);
+    if (target->release && dying_count_ < dying_.size()) {
+      dying_[dying_count_++] = target->process;
+      target->process.pidfd = -1;
+    }
     auto index = target - targets_.begin();
     Remove(target);
     target = targets_.begin() + index;
@@ -118,12 +123,20 @@ void ArmedTargets::ReleaseDying(std::unique_lock<std::mutex>& lock) {
   if (releasing_) return;
   releasing_ = true;
   while (dying_count_ > 0) {
-    int pidfd = dying_[--dying_count_];
+    Process process = dying_[--dying_count_];
     lock.unlock();
+    if (process.killed) HurryMainThread(process.pidfd, process.pid);
     // EAGAIN: the kernel has freed a part of the memory. Any other result is final: all is freed, the process has
     // exited, the process is not dying, or the kernel is older than 5.15 and lacks the call.
-    for (int i = 0; i < kAttempts && ReleaseMemory(pidfd) == EAGAIN; i++) usleep(1000);
-    close(pidfd);
+    int result = ReleaseMemory(process.pidfd);
+    // EINVAL: the process is not dying. ESRCH: it has given up its address space, and may still have to free files.
+    bool dying = result == 0 || result == EAGAIN || result == ESRCH;
+    if (process.killed || dying) HurryThreads(process.pidfd, process.pid);
+    for (int i = 1; i < kAttempts && result == EAGAIN; i++) {
+      usleep(1000);
+      result = ReleaseMemory(process.pidfd);
+    }
+    close(process.pidfd);
     lock.lock();
   }
   releasing_ = false;
@@ -144,7 +157,7 @@ std::vector<ArmedTargets::Target>::iterator ArmedTargets::Find(uint32_t id) {
 }
 
 void ArmedTargets::Remove(std::vector<Target>::iterator target) {
-  if (target->pidfd >= 0) close(target->pidfd);
+  if (target->process.pidfd >= 0) close(target->process.pidfd);
   targets_.erase(target);
 }
 

@@ -3,9 +3,9 @@
 //
 // A condition is the kind of a record and comparisons of its fields with numbers; only the caller knows what they mean.
 // A target is a pidfd, so it is always the same process, and it gets at most one signal. On request the same thread
-// then frees the memory of the process with process_mrelease(2), if the process is dying. This is needed because a
-// victim that waits for a CPU after SIGKILL frees no memory, and the kernel's OOM killer ignores a victim that has
-// begun to exit: it would kill a second process for the same shortage.
+// then frees the memory of the process with process_mrelease(2), if the process is dying, and raises its priority. This
+// is needed because a victim that waits for a CPU after SIGKILL frees no memory, and the kernel's OOM killer ignores a
+// victim that has begun to exit: it would kill a second process for the same shortage.
 #pragma once
 
 #include <napi.h>
@@ -41,10 +41,15 @@ class ArmedTargets {
     bool at_least;   // true: field >= value; false: field == value
     uint64_t value;
   };
+  struct Process {
+    int pidfd;  // a copy of the caller's descriptor
+    int pid;
+    bool killed;  // this thread has sent it SIGKILL
+  };
   struct Target {
     uint32_t id;
     uint16_t kind;
-    int pidfd;   // a copy of the caller's descriptor
+    Process process;
     int signal;  // 0: no signal is sent
     bool release;
     uint64_t expires_ns;  // CLOCK_MONOTONIC
@@ -64,7 +69,7 @@ class ArmedTargets {
   std::vector<Target> targets_;
   std::vector<Signalled> signalled_;  // at most one for each target
   uint32_t last_id_ = 0;
-  std::array<int, 32> dying_{};  // pidfds of processes whose memory must be freed
+  std::array<Process, 32> dying_{};  // processes whose memory must be freed
   size_t dying_count_ = 0;
   bool releasing_ = false;  // a thread is in ReleaseDying(); meanwhile the other thread reads records
 };

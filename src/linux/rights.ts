@@ -66,6 +66,12 @@ export const rights: readonly Right[] = [
     stays: always,
   },
   {
+    capability: 'CAP_SYS_NICE',
+    features: ['guarding'],
+    without: 'a victim exits at its own priority, and while memory is short, other processes may use all CPU time',
+    stays: always,
+  },
+  {
     capability: 'CAP_DAC_READ_SEARCH',
     features: ['notifying'],
     without: 'the desktop sessions of other users are not found',

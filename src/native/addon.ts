@@ -47,9 +47,11 @@ export interface RecordField {
 export interface ArmedTarget {
   /** pidfd of the process. The addon keeps its own copy. */
   pidfd: number;
+  /** The pid of the same process. */
+  pid: number;
   /** 0: no signal is sent. */
   signal: number;
-  /** true: afterwards a thread of the addon frees the memory of the process if it is dying (process_mrelease(2)). */
+  /** true: afterwards a thread of the addon frees the memory of the process if it is dying (process_mrelease(2)), and hurries its exit. */
   release: boolean;
   /** The time (CLOCK_MONOTONIC) from which on no signal is sent. */
   expiresNs: bigint;
@@ -164,6 +166,8 @@ export interface SystemCalls {
   /** Returns a new pidfd with the close-on-exec flag. The caller must close it. */
   pidfdOpen(pid: number): number;
   pidfdSignal(pidfd: number, signal: number): number;
+  /** Gives a process that was sent SIGKILL the priority of the JavaScript thread, so that it exits first. */
+  hurryExit(pidfd: number, pid: number): void;
   /** Needs Linux 5.15. Runs on a thread of libuv's pool, with a copy of the descriptor. */
   processMrelease(pidfd: number): Promise<number>;
   /** Locks the pages of the executable and its libraries in memory, each when first used. V8's heap is not locked. */

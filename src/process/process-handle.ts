@@ -92,7 +92,8 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
   }
 
   /**
-   * Sends a signal to the whole process. @returns false: the process has exited
+   * Sends a signal to the whole process. After SIGKILL the process gets the priority of this thread, so that it frees its
+   * memory even while other processes use all CPU time. @returns false: the process has exited
    *
    * @throws OomscopeError NOT_PERMITTED, SYSTEM_CALL, CLOSED
    */
@@ -100,6 +101,7 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
     const result = loadNative().pidfdSignal(this.fd, constants.signals[signal]);
     if (failure(result) === 'ESRCH') return false;
     checked(result, 'pidfd_send_signal', `${signal} to process ${this.pid}`);
+    if (signal === 'SIGKILL') loadNative().hurryExit(this.fd, this.pid);
     return true;
   }
 

@@ -39,6 +39,7 @@ const callback = of('function');
 export const parameters: Record<string, readonly Parameter[]> = {
   pidfdOpen: [int('pid')],
   pidfdSignal: [int('pidfd'), int('signal')],
+  hurryExit: [int('pidfd'), int('pid')],
   processMrelease: [int('pidfd')],
   lockMemory: [],
   unlockMemory: [],
@@ -124,6 +125,7 @@ export const parameters: Record<string, readonly Parameter[]> = {
       kind: 'object',
       fields: [
         int('pidfd'),
+        int('pid'),
         unsigned('kind'),
         int('signal'),
         { name: 'release', kind: 'boolean' },

@@ -8,6 +8,8 @@ import type { Fired, SignalSeen } from '../../src/guard/arming/fired.ts';
 import { startTicksOf } from '../../src/linux/process-reader.ts';
 import { ProcessHandle } from '../../src/process/process-handle.ts';
 import { UndoLedger } from '../../src/process/undo-ledger.ts';
+import { schedulingOf } from '../scheduling.ts';
+import { startUnreaped } from '../unreaped.ts';
 import { type BpfIds, gone } from './bpf-ids.ts';
 import { startChild } from './children/child.ts';
 import { createMemoryGroup, type Hog, type MemoryGroup, MIB, removeMemoryGroups, startHog } from './memcg.ts';
@@ -27,7 +29,7 @@ function open(options: ArmingOptions = {}) {
   return { arming, fired, signals };
 }
 
-function handleOf({ pid }: Hog): ProcessHandle {
+function handleOf({ pid }: Pick<Hog, 'pid'>): ProcessHandle {
   const handle = ProcessHandle.open({ pid, startTicks: ticksOf(pid) });
   onTestFinished(() => handle.close());
   return handle;
@@ -94,6 +96,20 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     await settled();
     expect(fired).toMatchObject([{ by: backend, outcome: 'signalled', triggerTid: trigger.pid }]);
     expect(signals).toMatchObject([{ byOomKiller: false }]);
+  });
+
+  test.each(['bpf', 'addon'] as const)('gets a higher priority after SIGKILL by %s', async (backend) => {
+    const { arming, fired } = open({ backend });
+    const group = createMemoryGroup({ limitBytes: 32 * MIB });
+    const pid = await startUnreaped();
+    await sleep(20);
+    const handle = handleOf({ pid });
+    arming.arm(handle, { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' }, { expiresInMs: 10_000 });
+    await startHog(group, ['--max', String(256 * MIB)]).ended;
+    await handle.exited;
+    await settled();
+    expect(fired).toMatchObject([{ by: backend, outcome: 'signalled' }]);
+    expect(schedulingOf(pid)).toMatchObject({ nice: -20 });
   });
 
   test('gets SIGTERM when the condition specifies that signal', async () => {

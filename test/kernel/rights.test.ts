@@ -36,6 +36,7 @@ describe.skipIf(!hasRights)('doctor --unit', () => {
     expect(about('rights').map(({ found, severity }) => [found, severity])).toEqual([
       ['no CAP_DAC_OVERRIDE', 'warning'],
       ['no CAP_SYS_RESOURCE', 'warning'],
+      ['no CAP_SYS_NICE', 'warning'],
     ]);
     expect(code).toBe(0);
   });

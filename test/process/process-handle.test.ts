@@ -5,6 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { startTicksOf } from '../../src/linux/process-reader.ts';
 import { ProcessHandle } from '../../src/process/process-handle.ts';
+import { survive } from '../../src/process/survival.ts';
+import { schedulingOf } from '../scheduling.ts';
+import { startUnreaped } from '../unreaped.ts';
 
 const ticksOf = (pid: number) => startTicksOf(pid) as number;
 
@@ -19,6 +22,11 @@ function open(identity: { pid: number; startTicks: number }): ProcessHandle {
   const handle = ProcessHandle.open(identity);
   onTestFinished(() => handle.close());
   return handle;
+}
+
+async function unreaped(): Promise<ProcessHandle> {
+  const pid = await startUnreaped();
+  return open({ pid, startTicks: ticksOf(pid) });
 }
 
 test('signals the process that it was opened for, and reports its exit', async () => {
@@ -53,6 +61,24 @@ test('refuses a process that has exited, and pids that no process can have', asy
       expect.objectContaining({ code: 'PROCESS_GONE' }),
     );
   }
+});
+
+test('gives a process that was sent SIGKILL the priority of the killer, and no other process', async () => {
+  const { undo } = survive({ realtimePriority: 1 });
+  onTestFinished(undo);
+  const killed = await unreaped();
+  const terminated = await unreaped();
+  expect(killed.signal('SIGKILL')).toBe(true);
+  expect(terminated.signal('SIGTERM')).toBe(true);
+  await Promise.all([killed.exited, terminated.exited]);
+  const RR = 2;
+  expect(schedulingOf(killed.pid)).toEqual({ nice: -20, priority: 1, policy: RR });
+  expect(schedulingOf(terminated.pid)).toMatchObject({ nice: 0, policy: 0 });
+  undo();
+  const last = await unreaped();
+  last.signal('SIGKILL');
+  await last.exited;
+  expect(schedulingOf(last.pid)).toMatchObject({ nice: -20, policy: 0 });
 });
 
 test('counts a zombie as exited, but not a process whose leader has exited before its other threads', async () => {

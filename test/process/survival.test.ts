@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { type Survival, survive } from '../../src/process/survival.ts';
+import { schedulingOf } from '../scheduling.ts';
 
 let undo = () => {};
 afterEach(() => undo());
@@ -12,12 +13,8 @@ function ask(wanted: Survival) {
 }
 
 const lockedKib = () => Number(/^VmLck:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]);
-/** Nice, real-time priority and policy: fields 19, 40 and 41 of the JavaScript thread's stat. */
-function scheduling() {
-  const stat = readFileSync(`/proc/self/task/${process.pid}/stat`, 'latin1');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { nice: Number(fields[16]), priority: Number(fields[37]), policy: Number(fields[38]) };
-}
+/** Of the JavaScript thread. */
+const scheduling = () => schedulingOf(process.pid);
 
 test('locks the pages of code after their first use, and V8 can still free memory', () => {
   expect(lockedKib()).toBe(0);

@@ -214,7 +214,7 @@ export class Arming implements Disposable {
         { offset: offset.asked, bytes: 4, value: asked },
       ];
       const kind = RecordKind.RECORD_GUARD_TRIGGER;
-      const id = this.#reader.arm({ pidfd: handle.fd, signal, release, expiresNs, kind, fields });
+      const id = this.#reader.arm({ pidfd: handle.fd, pid: handle.pid, signal, release, expiresNs, kind, fields });
       return checked(id, 'fcntl', 'a copy of a pidfd');
     };
     const asked = arm(1n, constants.signals[condition.signal]);
