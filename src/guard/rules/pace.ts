@@ -24,10 +24,14 @@ const STABLE_MS = 1000;
  * Interval (ms) for metrics such as pressure and growth, whose value does not tell how soon they may reach their limit.
  */
 const STEADY_MS = 100;
+/** Interval for the kernel's averages of pressure (ms), which change every 2 s (kernel/sched/psi.c: PSI_FREQ). */
+const AVERAGE_MS = 500;
 /** Interval between scans of all processes (ms), while a rule that ranks by growth may soon have to choose a victim. */
 export const FOLLOW_MS = 250;
 /** All processes are scanned from when the values of a rule are this many times as far away as its limits. */
 const FOLLOW_TIMES = 10;
+/** Memory is sampled all the time from when it would last this many times as long as a rule asks for. */
+const SOON_TIMES = 10;
 /** Memory counts as shrinking when, at the current rate, no memory would be left within this time. */
 const SHRINKING_SECONDS = 60;
 
@@ -120,8 +124,9 @@ export function slackOf({ rules }: PolicyOptions, sample: Sample): Slack[] | und
 function slackAt({ when }: Rule, sample: Sample, cgroup: SampledCgroup | undefined): Slack | undefined {
   let best: Slack | undefined;
   for (const detector of when) {
-    if (!holdsWhenShort(detector)) continue;
-    const bytes = bytesUntil(detector, sample, cgroup);
+    const ofGrowth = detector.metric.name === 'exhausted_in' && isBelow(detector);
+    if (!ofGrowth && !holdsWhenShort(detector)) continue;
+    const bytes = ofGrowth ? bytesUntilGrowth(detector, sample, cgroup) : bytesUntil(detector, sample, cgroup);
     const path = (detector.place === 'system' ? undefined : cgroup?.path) ?? null;
     if (bytes !== undefined && bytes > (best?.bytes ?? 0)) best = { path, bytes };
   }
@@ -129,9 +134,26 @@ function slackAt({ when }: Rule, sample: Sample, cgroup: SampledCgroup | undefin
 }
 
 /** Whether this is a detector of memory that begins to hold when memory shrinks, and not when it grows. */
-function holdsWhenShort({ metric: { name }, operator }: Detector): boolean {
-  const below = operator === '<' || operator === '<=';
-  return (name === 'available' && below) || (name === 'usage' && !below);
+function holdsWhenShort(detector: Detector): boolean {
+  const { name } = detector.metric;
+  return (name === 'available' && isBelow(detector)) || (name === 'usage' && !isBelow(detector));
+}
+
+const isBelow = ({ operator }: Detector) => operator === '<' || operator === '<=';
+
+/**
+ * How many bytes must be taken before it is worth measuring whether the rest will last: a quarter of the rest. 0: memory
+ * shrinks already so that the detector holds, or may soon hold.
+ */
+function bytesUntilGrowth(detector: Detector, sample: Sample, cgroup: SampledCgroup | undefined): number | undefined {
+  const subject = detector.place === 'system' ? undefined : cgroup;
+  const { system } = sample;
+  const seconds = measure(detector, system, subject);
+  if (seconds !== null && seconds <= SOON_TIMES * detector.limit) return 0;
+  const used = subject && usedBytes(subject);
+  if (used === null || subject?.limit_bytes === null) return undefined;
+  const left = subject ? (subject.limit_bytes ?? 0) - (used ?? 0) : system.available_bytes + system.swap_free_bytes;
+  return Math.max(0, left) / 4;
 }
 
 /** Whether no memory would be left within a minute if usage continues to grow at the current rate. */
@@ -151,8 +173,8 @@ export function isNear({ when }: Rule, sample: Sample, cgroup: SampledCgroup | u
     if (lacksSwap(detector, sample.system, cgroup)) return 'as the others';
     const value = measure(detector, sample.system, cgroup);
     if (value === null) return false;
-    const { operator, limit, metric, unit } = detector;
-    if (operator === '<' || operator === '<=') return value <= times * limit;
+    const { limit, metric, unit } = detector;
+    if (isBelow(detector)) return value <= times * limit;
     if (metric.name === 'usage' && unit === 'percent') return 100 - value <= times * (100 - limit);
     return value >= limit / times;
   });
@@ -166,7 +188,9 @@ export function isNearWithoutGrowth(rule: Rule, sample: Sample, cgroup: SampledC
 }
 
 function untilMs(detector: Detector, sample: Sample, cgroup: SampledCgroup | undefined): number {
-  const { name } = detector.metric;
+  const { metric } = detector;
+  const { name } = metric;
+  if (metric.name === 'pressure' && typeof metric.over === 'string') return AVERAGE_MS;
   if (name === 'exhausted_in') return untilExhaustedMs(detector, sample, cgroup);
   if (name !== 'available' && name !== 'swap_free' && name !== 'usage') return STEADY_MS;
   if (lacksSwap(detector, sample.system, cgroup)) return 0;

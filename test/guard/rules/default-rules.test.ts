@@ -2,13 +2,13 @@
  * The default rules on machines most of whose memory is used for months, but not by ordinary processes. The guard
  * samples as often as it asks to, and growth is measured from these samples.
  */
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { readGuard } from '../../../src/config/guard.ts';
 import { Detectors } from '../../../src/guard/rules/detect.ts';
 import { nextSampleMs, slackOf } from '../../../src/guard/rules/pace.ts';
 import { slopeOf } from '../../../src/guard/senses/figures.ts';
 import { GrowthWindow } from '../../../src/series/growth.ts';
-import { GIB, MIB, sample, system } from './world.ts';
+import { cgroup, GIB, MIB, sample, system } from './world.ts';
 
 const rules = readGuard({}).guard?.policy.rules ?? [];
 const options = { rules, killsPerMinute: 10, protect: [] };
@@ -72,4 +72,21 @@ it('a guard at rest on the same machines waits for memory to move', () => {
     const [slack] = slackOf(options, at(0, machine, 0, 0)) ?? [];
     expect(slack?.bytes).toBeGreaterThan(50 * MIB);
   }
+});
+
+describe('a cgroup that is full and at rest', () => {
+  const full = (growth: number | null) =>
+    sample(0, {
+      system: system({ available_bytes: GIB, total_bytes: 2 * GIB }),
+      cgroups: [cgroup('/full', { usage_bytes: 97 * MIB, limit_bytes: 100 * MIB, growth_bytes_per_second: growth })],
+    });
+
+  it.each([null, 0, -5 * MIB, 0.1 * MIB])('is only looked at while it grows by %s bytes a second', (growth) => {
+    const slack = slackOf(options, full(growth));
+    expect(slack?.find(({ path }) => path === '/full')?.bytes).toBe(0.75 * MIB);
+  });
+
+  it('is sampled all the time when its rest would last for 15 s', () => {
+    expect(slackOf(options, full(0.2 * MIB))).toBeUndefined();
+  });
 });
