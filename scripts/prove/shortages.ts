@@ -1,7 +1,6 @@
 /**
  * Counts in which of 114 shortages beside the guard with its default rules an innocent process is lost, to the guard or
- * to the kernel. 72 are of a cgroup and 42 of the whole system, with layouts drawn by a seed. The leaks of
- * shared memory with the seeds 116 and 488 are known to lose some: docs/proofs/shortages.md.
+ * to the kernel. 72 are of a cgroup and 42 of the whole system, with layouts drawn by a seed.
  *
  *   npm run prove:shortages -- [--fresh] [--part PART]... [--write]
  */

@@ -20,9 +20,10 @@ export function defaultProtection(): Match[] {
 /**
  * The default rules, in the form of the configuration file. A percentage of `available` leaves out shared memory and
  * files of a tmpfs: a virtual machine or a database may hold most of a machine in these for months. So where a leak of
- * shared memory fills a machine, the kernel's OOM killer may act before the first rule does: docs/proofs/shortages.md.
- * A cgroup may be full for years and never need more, so the rule about cgroups also asks whether the rest of its
- * memory will last.
+ * shared memory fills a machine, the first rule fires late or not at all. There the second rule ends the process that takes the
+ * rest, and no other: without such a process, it does nothing (docs/proofs/shortages.md). It needs no SIGTERM, because at 3 % of
+ * the memory the first rule sends SIGKILL as well. A cgroup may be full for years and never need more, so the rule about cgroups also
+ * asks whether the rest of its memory will last.
  */
 export const rawDefaultRules = [
   {
@@ -34,6 +35,13 @@ export const rawDefaultRules = [
       { do: 'term', wait: '5s' },
       { do: 'kill', at_once: ['available <= 5 %', 'swap_free <= 5 %'] },
     ],
+  },
+  {
+    name: 'the last memory is being taken',
+    when: ['available <= 16M', 'usage >= 97 %', 'swap_free <= 10 %', 'exhausted_in <= 5s for 200ms'],
+    rank: 'projected',
+    min_growth: '50 %',
+    steps: [{ do: 'notify' }, { do: 'kill' }],
   },
   {
     name: 'everything waits for memory',

@@ -21,7 +21,7 @@ import {
 
 const guardTable = table({
   mode: field(choice('dry_run', 'shadow', 'enforce'), 'dry_run', 'only "enforce" changes anything on the machine'),
-  rule: optional(list(rule, 1, MOST_ITEMS), 'when to act, and by which steps; by default three cautious rules'),
+  rule: optional(list(rule, 1, MOST_ITEMS), 'when to act, and by which steps; by default cautious rules'),
   protect: field(list(match, 0, MOST_ITEMS), [], 'processes that no rule kills'),
   default_protection: field(
     yesOrNo,

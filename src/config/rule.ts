@@ -31,6 +31,12 @@ const place: Shape<Place> = parsed(
   },
 );
 
+const share: Shape<number> = parsed('a percentage from "0 %" to "100 %"', (given) => {
+  const percent = Number(/^(\d+(?:\.\d+)?) ?%$/.exec(given)?.[1]);
+  if (percent <= 100) return percent / 100;
+  throw new Error(`expected a percentage from "0 %" to "100 %", got "${given}".`);
+});
+
 const ruleTable = table({
   name: needed(text, 'name of the rule in events'),
   on: field(
@@ -53,6 +59,11 @@ const ruleTable = table({
     'ignore processes with less memory than this (default: 16M, and in a cgroup at most 5 % of its limit)',
   ),
   min_points: optional(whole(-2000, 2000), 'ignore processes with fewer points than this'),
+  min_growth: field(
+    share,
+    0,
+    'ignore processes that take less than this share of the memory which is being lost, as in "50 %"; 0 %: growth does not matter',
+  ),
   ignore_positive_adj: field(yesOrNo, false, 'treat an oom_score_adj above 0 as 0'),
   oom_group: field(yesOrNo, true, 'kill the whole cgroup where memory.oom.group is set'),
   steps: field(
@@ -76,6 +87,7 @@ export const rule: Shape<Rule> = {
       preferences: [...given.prefer, ...given.avoid.map((avoided) => ({ ...avoided, points: -avoided.points }))],
       minBytes: given.min_size,
       minPoints: given.min_points ?? Number.NEGATIVE_INFINITY,
+      minGrowthShare: given.min_growth,
       ignorePositiveAdj: given.ignore_positive_adj,
       honourOomGroup: given.oom_group,
       coolDownMs: given.cool_down,

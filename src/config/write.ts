@@ -85,6 +85,7 @@ function ruleFields(rule: Rule): Fields {
     never: rule.never.map(matchFields),
     min_size: rule.minBytes === undefined ? undefined : writeSize(rule.minBytes),
     min_points: Number.isFinite(rule.minPoints) ? rule.minPoints : undefined,
+    min_growth: rule.minGrowthShare > 0 ? `${Number((100 * rule.minGrowthShare).toFixed(2))} %` : undefined,
     ignore_positive_adj: rule.ignorePositiveAdj,
     oom_group: rule.honourOomGroup,
     cool_down: writeDuration(rule.coolDownMs),

@@ -36,6 +36,7 @@ const ruleOf = (signal: 'term' | 'kill'): Rule => ({
   unit: 'process',
   minBytes: 0,
   minPoints: Number.NEGATIVE_INFINITY,
+  minGrowthShare: 0,
   preferences: [],
   never: [],
   ignorePositiveAdj: false,

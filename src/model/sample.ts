@@ -157,6 +157,10 @@ export interface SampledProcess extends ProcessName {
   oom_score_adj: number;
   /** Growth of RSS and swap. null: there are too few samples. */
   growth_bytes_per_second: number | null;
+  /**
+   * The same growth, in the last second. It is absent where the growth is null, and in recordings of earlier versions.
+   */
+  recent_growth_bytes_per_second?: number;
 }
 
 /** The machine at one moment. */

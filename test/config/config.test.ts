@@ -46,7 +46,7 @@ test('an empty file gives every setting its default, and starts no guard', async
   expect(config).toMatchObject({ trace: { enabled: true }, pressure: { windows: [10, 100, 1000] }, guard: undefined });
   const { guard } = await parseConfig('[guard]', 'f.toml');
   expect(guard).toMatchObject({ mode: 'dry_run', policy: { killsPerMinute: 10 } });
-  expect(guard?.policy.rules).toHaveLength(3);
+  expect(guard?.policy.rules).toHaveLength(4);
 });
 
 test('the JSON Schema accepts what the reader accepts', () => {

@@ -8,7 +8,7 @@ import { byDefault, duration, text, usage } from '../verb/options.ts';
 import { tell } from '../verb/tell.ts';
 
 const options = {
-  config: byDefault('the three cautious rules', text('FILE', 'take the rules from the [guard] section of this file')),
+  config: byDefault('the cautious rules', text('FILE', 'take the rules from the [guard] section of this file')),
   'exit-time': byDefault(
     '10 ms, and 200 ms for each GiB that it holds',
     duration('TIME', 'how long a victim takes to exit after a signal'),
@@ -29,7 +29,7 @@ export const verb = defineVerb({
   format: 'records',
   examples: [
     { command: 'oomscope record --duration 10m > evening.jsonl', about: 'Record first.' },
-    { command: 'oomscope replay evening.jsonl', about: 'Run the three cautious rules over the recording.' },
+    { command: 'oomscope replay evening.jsonl', about: 'Run the cautious rules over the recording.' },
     {
       command: 'oomscope replay evening.jsonl --config oomscope.toml | jq .message',
       about: 'Run your own rules over the recording.',

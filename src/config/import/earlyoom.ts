@@ -97,6 +97,7 @@ function ruleOf(asked: Earlyoom, machine: MachineKib, notes: string[]): Rule {
     unit: asked.group ? 'process_group' : 'process',
     minBytes: 0,
     minPoints: sortByRss ? Number.NEGATIVE_INFINITY : 0,
+    minGrowthShare: 0,
     preferences: preferencesOf(asked, machine, notes),
     never: [
       ...(asked.ignore ? [commOf(asked.ignore)] : []),

@@ -11,6 +11,7 @@ import { type Protection, type Rejected, rejection, sparesItsGroup } from './pro
 import type { Rule } from './rule.ts';
 import { scoreOf } from './score.ts';
 import { byOrder, type Standing } from './standing.ts';
+import { takesTooLittle } from './taker.ts';
 import { heldBytes, membersOf, type Place, stormsIn, type Unit, unitOf } from './unit.ts';
 
 export interface Candidate extends GuardCandidate {
@@ -88,6 +89,8 @@ function judge(
     const small = bytes < least ? `${formatBytes(bytes)}, less than ${formatBytes(least)}` : `${scored.score} points`;
     return { reason: 'too_small', detail: small };
   }
+  const little = takesTooLittle(rule, live, sample, place.cgroup);
+  if (little !== undefined) return { reason: 'too_small', detail: little };
   const freesBytes = sharing.freedBy(live);
   const needed = neededBytes(rule, sample, place.cgroup) ?? bytes / 2;
   if (freesBytes < bytes / 2 && freesBytes < needed) {

@@ -110,6 +110,11 @@ export interface Rule {
   minBytes: number | undefined;
   /** Candidates with fewer points, preferences included, are never chosen. */
   minPoints: number;
+  /**
+   * Candidates whose own growth is less than this share of the growth of the place are never chosen. 0: growth does not
+   * matter.
+   */
+  minGrowthShare: number;
   preferences: Preference[];
   never: Match[];
   /** Treat an oom_score_adj above 0 as 0. */

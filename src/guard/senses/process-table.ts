@@ -36,6 +36,7 @@ const FOLLOWED_BYTES = 2 ** 20;
 /** Kernel threads, and the files of other processes that rarely change, are read again in every 16th scan. */
 const REFRESH_PASSES = 16;
 const GROWTH_SAMPLES = 20;
+const RECENT_SECONDS = 1;
 /** Growth is computed anew if there was no scan for longer than this (ms). */
 const GAP_MS = 3000;
 
@@ -114,7 +115,10 @@ export class ProcessTable {
     const followed = same && nowMs - known.atMs < GAP_MS ? known.growth : undefined;
     const growth = held < FOLLOWED_BYTES ? undefined : (followed ?? new GrowthWindow(GROWTH_SAMPLES));
     growth?.add(nowMs / 1000, held);
-    sample.growth_bytes_per_second = growth && growth.count > 1 ? Math.round(growth.slope()?.perSecond ?? 0) : null;
+    if (growth && growth.count > 1) {
+      sample.growth_bytes_per_second = Math.round(growth.slope()?.perSecond ?? 0);
+      sample.recent_growth_bytes_per_second = Math.round(growth.slope(RECENT_SECONDS)?.perSecond ?? 0);
+    }
     this.#known.set(pid, { sample, growth, atMs: nowMs });
   }
 

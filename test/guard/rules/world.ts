@@ -105,6 +105,7 @@ export const rule = (given: Partial<Rule> = {}): Rule => ({
   unit: 'process',
   minBytes: 0,
   minPoints: Number.NEGATIVE_INFINITY,
+  minGrowthShare: 0,
   preferences: [],
   never: [],
   ignorePositiveAdj: false,

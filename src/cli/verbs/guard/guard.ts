@@ -9,7 +9,7 @@ import { configOf, options } from './options.ts';
 
 export const verb = defineVerb({
   description: [
-    'Kills the right process before the kernel kills the wrong one. Without options it does a dry run with three cautious rules: almost no memory and swap is left, all tasks wait for memory, or a cgroup with a limit runs full. To trace, alert and guard in one process, see `oomscope run --help`.',
+    'Kills the right process before the kernel kills the wrong one. Without options it does a dry run with cautious rules: almost no memory and swap is left, a process takes the last of it, all tasks wait for memory, or a cgroup with a limit runs full. To trace, alert and guard in one process, see `oomscope run --help`.',
   ],
   options,
   format: 'records',
@@ -31,7 +31,7 @@ export const verb = defineVerb({
   ],
   examples: [
     { command: 'oomscope guard', about: 'Show what the guard would do on this machine.' },
-    { command: 'sudo oomscope guard --enforce', about: 'Act on the three cautious rules.' },
+    { command: 'sudo oomscope guard --enforce', about: 'Act on the cautious rules.' },
     { command: 'sudo oomscope guard --ask', about: 'Choose at the terminal which process ends.' },
     {
       command: "sudo oomscope guard --enforce --cgroup '/app/*' \\\n  --when 'available < 32M' --steps notify,kill",
