@@ -108,10 +108,14 @@ __noinline u64 is_above_one(u64 i)
 	return i < CANDIDATES && i < list.count && list.candidates[i].points > one.points;
 }
 
-/* Moves the element i - 1 of the list to i. */
+/* Moves the element i - 1 of the list to i. Without the barrier the compiler compares only i - 1 with the bounds, and the
+ * verifier of Linux 6.12 and earlier then refuses i as an index, because it does not relate the two. */
 __noinline int move_down(u64 i)
 {
-	if (i > 0 && i < CANDIDATES)
+	if (i >= CANDIDATES)
+		return 0;
+	barrier_var(i);
+	if (i > 0)
 		list.candidates[i] = list.candidates[i - 1];
 	return 0;
 }
