@@ -1,6 +1,7 @@
 /* line-stamper [-c CPU] COMMAND ARGS...: runs COMMAND, and stamps each of its lines as its end appears on the pipe. With CPU it
  * runs on all other CPUs; COMMAND runs on any. Of a line that begins with a number, or of an oom.kill in JSON, it prints: pid of
- * the victim, 0, ktime of the read, CPU of the victim (-1: unknown), CPU of the reader. */
+ * the victim, 0, ktime of the read, CPU of the victim (-1: unknown), CPU of the reader. Of a pressure.stall that has just begun, it
+ * prints: "stall", ktime of the begin, ktime of the read. */
 #define _GNU_SOURCE
 #include "keep-off.h"
 #include "now.h"
@@ -15,12 +16,16 @@
 static void on_line(const char *line, uint64_t now)
 {
 	static const char victim[] = "\"victim\":{\"pid\":";
+	static const char begin[] = "\"begin_mono_ns\":\"";
 	int pid, cpu = -1;
 	const char *at;
 
 	if (line[0] == '{') {
 		if (strstr(line, "\"type\":\"tracer.started\""))
 			puts("ready");
+		at = strstr(line, "\"type\":\"pressure.stall\"") && strstr(line, "\"finished\":false") ? strstr(line, begin) : NULL;
+		if (at)
+			printf("stall %llu %llu\n", strtoull(at + sizeof(begin) - 1, NULL, 10), (unsigned long long)now);
 		at = strstr(line, "\"type\":\"oom.kill\"") ? strstr(line, victim) : NULL;
 		if (!at)
 			return;
