@@ -30,11 +30,9 @@ export interface ShortageWatchOptions {
 
 /** The interval of samples (ms): in general, and while a limit may be reached soon. */
 const CALM_MS = 1000;
-/** While no task has stalled, and every subject uses less than this share of its limit. */
-const FAR = [
-  { share: 0.25, ms: 4000 },
-  { share: 0.5, ms: 2000 },
-];
+/** While no task has stalled, and every subject uses less than HALF of its limit. Longer would miss a leak of some seconds. */
+const FAR_MS = 2000;
+const HALF = 0.5;
 const NEAR_MS = 100;
 /** At its present speed, the subject reaches its limit within this time. */
 const NEAR_SECONDS = 20;
@@ -43,7 +41,7 @@ const NEAR_STAYS_MS = 2000;
 
 /**
  * Takes samples, and emits a `memory.shortage` for each level that the judge reports. Samples are taken once a second, every two
- * or four seconds while memory is plentiful everywhere, and ten times a second while memory that cannot be reclaimed grows so fast that a limit may be reached soon.
+ * seconds while memory is plentiful everywhere, and ten times a second while memory that cannot be reclaimed grows so fast that a limit may be reached soon.
  */
 export class ShortageWatch implements Disposable {
   readonly #options: ShortageWatchOptions;
@@ -87,7 +85,7 @@ export class ShortageWatch implements Disposable {
         samples.map((each) => [each.path, { ms, bytes: each.unreclaimableBytes, someNs: each.someNs }]),
       );
       if (isNear(ms, samples, before)) this.#nearUntilMs = ms + NEAR_STAYS_MS;
-      const calmMs = () => untilBeat(hasStalled(samples, before) ? CALM_MS : farMs(samples));
+      const calmMs = () => untilBeat(isFar(samples, before) ? FAR_MS : CALM_MS);
       this.#timer = setTimeout(() => this.#run(), ms < this.#nearUntilMs ? NEAR_MS : calmMs());
     } catch (error) {
       this.#options.onError(error);
@@ -132,14 +130,12 @@ function isNear(ms: number, samples: readonly ShortageSample[], before: Last): b
   });
 }
 
-/** Whether a task has stalled since the last pass. */
-const hasStalled = (samples: readonly ShortageSample[], before: Last) =>
-  samples.some(({ path, someNs }) => before.get(path)?.someNs !== someNs);
-
-function farMs(samples: readonly ShortageSample[]): number {
-  const most = Math.max(...samples.map(({ unreclaimableBytes, limitBytes }) => unreclaimableBytes / limitBytes));
-  return FAR.find(({ share }) => most < share)?.ms ?? CALM_MS;
-}
+/** Whether no subject uses much of its limit, and no task has stalled since the last pass. */
+const isFar = (samples: readonly ShortageSample[], before: Last) =>
+  samples.every(
+    ({ path, unreclaimableBytes, limitBytes, someNs }) =>
+      unreclaimableBytes < HALF * limitBytes && before.get(path)?.someNs === someNs,
+  );
 
 function subjectOf({ path, id }: ShortageSample): PressureSubject {
   if (path === '/') return { scope: 'system', path, id: null, ...noOwner };
