@@ -66,17 +66,19 @@ __noinline int send_countdown(u32 rounds, u64 limit_id)
 	return record_send(&r.header, RECORD_PRESSURE_COUNTDOWN, sizeof(r), BPF_RB_FORCE_WAKEUP);
 }
 
-static __always_inline void memcg_round(unsigned long reclaimed)
+/* now: 0 if the caller has not read the clock. Returns now. */
+static __always_inline u64 memcg_round(unsigned long reclaimed, u64 now)
 {
 	u64 limit_id = 0;
 
-	if (!countdown_from)
-		return;
+	if (!countdown_from || (reclaimed && !last_fruitless_ns))
+		return now;
 	if (!reclaimed && memcg_cause(&limit_id) != CAUSE_MEMCG_LIMIT)
-		return; /* reclaim because of memory.high never leads to an OOM kill */
-	u32 rounds = streak_count(reclaimed, bpf_ktime_get_ns());
+		return now; /* reclaim because of memory.high never leads to an OOM kill */
+	u32 rounds = streak_count(reclaimed, now ?: bpf_ktime_get_ns());
 	if (rounds)
 		send_countdown(rounds, limit_id);
+	return now;
 }
 
 /* should_reclaim_retry() calls the tracepoint once for every zone that it checks. */

@@ -14,6 +14,7 @@
 
 #define GROUP_DEPTH 16 /* a stall counts for at most this many groups: its cgroup, the nearest ancestors, the system */
 #define HOT_GROUPS 128 /* a power of two */
+#define HEAT_AGAIN_NS 10000000ULL
 
 /* The loader sets the size of the values, which have one slot for each possible CPU. */
 struct {
@@ -33,7 +34,9 @@ struct {
 /* The keys of hot groups: groups with a recent stall, which every tick evaluates. While there is none, each hook
  * returns after one or two loads. */
 u64 hot[HOT_GROUPS] = {};
+u32 hot_end = 0; /* index after the last key in hot[] */
 u32 hot_any = 0;
+u32 heated_groups = 0; /* changes when a group is put on the list */
 u64 root_css = 0;   /* css of the root cgroup, whose tasks count for the system only; 0: not known yet */
 u64 system_psi = 0; /* address of the kernel's psi_system; 0: not known yet */
 
@@ -155,15 +158,22 @@ __noinline int group_heat(u64 key, u64 now)
 		if (hot[i] == key)
 			listed = true;
 	}
-	for (int i = 0; i < HOT_GROUPS && !listed; i++) {
+	for (u32 i = 0; i < HOT_GROUPS && !listed; i++) {
 		if (!hot[i]) {
 			hot[i] = key;
 			listed = true;
+			if (hot_end <= i)
+				hot_end = i + 1;
 		}
 	}
-	if (!listed)
-		return 0; /* the list is full: the group's next stall tries again; its totals still grow */
+	if (!g->last_stall_ns)
+		g->last_stall_ns = now;
+	if (!listed) {
+		g->heat_after_ns = now + HEAT_AGAIN_NS; /* the list is full; the group's totals still grow */
+		return 0;
+	}
 	g->tick_ktime_ns = now;
+	g->last_stall_ns = now;
 	if (g->hot)
 		return 0;
 	for (u64 cpu = 0; cpu < MAX_CPUS; cpu++) {
@@ -181,68 +191,112 @@ __noinline int group_heat(u64 key, u64 now)
 			g->past[w].samples[i].ktime_ns = 0;
 	}
 	g->hot = 1;
+	heated_groups++;
 	return 0;
 }
 
 static __always_inline void slot_change(struct pressure_slot *s, s32 stalled, u32 running, u64 now)
 {
-	u64 time = now > s->since_ns ? now - s->since_ns : 0;
+	u64 since = s->since_ns;
 
-	if (s->stalled) {
-		s->some_ns += time;
-		if (s->running != RUNNING_PRODUCTIVE)
-			s->full_ns += time;
+	/* A program that preempted this one may have changed the slot later than `now`. */
+	if (now > since) {
+		if (s->stalled) {
+			s->some_ns += now - since;
+			if (s->running != RUNNING_PRODUCTIVE)
+				s->full_ns += now - since;
+		}
+		if (s->stalled || s->running)
+			s->busy_ns += now - since;
+		s->since_ns = now;
 	}
-	if (s->stalled || s->running)
-		s->busy_ns += time;
-	s->since_ns = now;
 	if (stalled > 0 || (stalled < 0 && s->stalled))
 		__sync_fetch_and_add(&s->stalled, stalled);
 	if (running != RUNNING_AS_BEFORE)
 		s->running = running;
 }
 
+/* What a CPU runs, as the slots of hot groups count it. Only programs on this CPU use it. */
+struct cpu_runs {
+	u64 key;     /* key of the running task's group, 0: the CPU is idle */
+	u64 css;     /* see typed_key() */
+	u32 running; /* enum slot_running; RUNNING_AS_BEFORE: unknown, so the next context switch sets the slots */
+	u32 heated;  /* heated_groups when the slots were set */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct cpu_runs);
+} cpu_runs SEC(".maps");
+
+static __always_inline struct cpu_runs *this_cpu_runs(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&cpu_runs, &zero);
+}
+
 /* A change on one CPU. stalled: -1, 0 or 1 is added to its stalled tasks. running: what runs there now, as an enum
  * slot_running. */
 #define CHANGE(cpu, stalled, running) ((u64)(cpu) << 32 | (u64)((stalled) + 1) << 16 | (running) << 8)
+#define BUT_SYSTEM (1ULL << 24) /* the system's group does not change */
+
+/* Applies a change to a group. Returns the key of its parent, 0: it has none, or the change ends here. A group that does
+ * not exist yet is created, except when its last task leaves the CPU: the group may have been removed. This function is
+ * global, so that the verifier checks it once, not once for each level. */
+__noinline u64 change_group(u64 key, u64 change, u64 now, u64 ended_ns)
+{
+	u64 cpu = change >> 32, running = change >> 8 & 0xff, cause = change & 0xff;
+	s32 stalled = (s32)(change >> 16 & 0xff) - 1;
+	struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);
+
+	if (!g) {
+		u64 found = !stalled && running == RUNNING_NONE ? SYSTEM_KEY : group_create(key);
+		if (!found && stalled > 0)
+			count_full(FULL_MAP_STALL_GROUP);
+		key = found ?: SYSTEM_KEY;
+		if (key == SYSTEM_KEY && (change & BUT_SYSTEM))
+			return 0;
+		g = bpf_map_lookup_elem(&groups, &key);
+		if (!g)
+			return 0;
+	}
+	if (stalled > 0 && (g->hot ? now - g->tick_ktime_ns > 1000000000ULL : now >= g->heat_after_ns))
+		group_heat(key, now);
+	struct pressure_slot *s = stalled || g->hot ? slot_of(g, cpu) : NULL;
+	if (s) {
+		slot_change(s, stalled, running, now);
+		if (ended_ns) {
+			__sync_fetch_and_add(&s->stalls, 1);
+			__sync_fetch_and_add(&s->stall_ns[cause & (CAUSE_SLOTS - 1)], ended_ns);
+		}
+	}
+	return g->parent_key;
+}
 
 /* Applies a change to a group and all its ancestors. change: CHANGE(), with the cause in its low byte if a stall ended.
  * ended_ns: how long that stall lasted, 0: no stall ended. */
 __noinline int change_groups(u64 key, u64 change, u64 now, u64 ended_ns)
 {
-	u64 cpu = change >> 32, running = change >> 8 & 0xff, cause = change & 0xff;
-	s32 stalled = (s32)(change >> 16 & 0xff) - 1;
-
 	for (int i = 0; i < GROUP_DEPTH && key; i++) {
 		if (i == GROUP_DEPTH - 1)
 			key = SYSTEM_KEY;
-		struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);
-		if (!g) {
-			u64 found = group_create(key);
-			if (!found && stalled > 0)
-				count_full(FULL_MAP_STALL_GROUP);
-			key = found ?: SYSTEM_KEY;
-			g = bpf_map_lookup_elem(&groups, &key);
-			if (!g)
-				return 0;
-		}
-		u64 parent = g->parent_key;
-		if (stalled > 0) {
-			g->last_stall_ns = now;
-			if (!g->hot || now - g->tick_ktime_ns > 1000000000ULL)
-				group_heat(key, now);
-		}
-		if (stalled || g->hot) {
-			struct pressure_slot *s = slot_of(g, cpu);
-			if (s)
-				slot_change(s, stalled, running, now);
-		}
-		if (stalled < 0 && ended_ns) {
-			g->last_stall_ns = now;
-			__sync_fetch_and_add(&g->stalls, 1);
-			__sync_fetch_and_add(&g->stall_ns[cause & (CAUSE_SLOTS - 1)], ended_ns);
-		}
-		key = parent;
+		if (key == SYSTEM_KEY && (change & BUT_SYSTEM))
+			return 0;
+		key = change_group(key, change, now, ended_ns);
 	}
 	return 0;
+}
+
+/* From now on this CPU runs a task of the group `key` (0: it is idle). The caller then changes that group; if this CPU
+ * ran a task of another group before, that group changes here. */
+static __always_inline void runs_now(struct cpu_runs *runs, u64 key, u32 cpu, u64 now)
+{
+	u64 before = runs->key;
+
+	runs->key = key;
+	if (before && before != key)
+		change_groups(before, CHANGE(cpu, 0, RUNNING_NONE) | (key ? BUT_SYSTEM : 0), now, 0);
 }

@@ -27,6 +27,7 @@ typedef __u64 u64;
 #define EBUSY 16
 #define SEND_SIG_PRIV 1              /* include/linux/signal.h: the kernel itself is the sender, there is no siginfo */
 #define SIGNAL_GROUP_EXIT 0x00000004 /* include/linux/sched/signal.h */
+#define PF_EXITING 0x00000004        /* include/linux/sched.h */
 #define PF_MEMALLOC 0x00000800       /* include/linux/sched.h */
 #define PF_KTHREAD 0x00200000        /* include/linux/sched.h */
 #define PAGE_ALLOC_COSTLY_ORDER 3    /* include/linux/mmzone.h: above it the kernel kills nothing */

@@ -13,7 +13,8 @@ const volatile u64 sustain_ns = 0;      /* a higher level is reported after it h
 const volatile u64 cool_down_ns = 0;    /* a lower level is reported after it has held for this long */
 const volatile u64 cold_ns = PSI_PERIOD_NS; /* ticks skip a group without a stall for this long; no window is longer */
 
-u32 stalled_now = 0; /* number of tasks in the system that were stalled at the last tick */
+u32 stalled_now = 0; /* number of stalled tasks at this tick, summed over the groups */
+u64 stalled_ns = 0;  /* the last tick before which a stall began or ended, in any group */
 
 enum tick_result { TICK_GONE, TICK_COLD, TICK_HOT };
 
@@ -52,12 +53,13 @@ static __always_inline bool period_ends(struct pressure_group *g, u64 key, u64 n
 	return ends;
 }
 
-/* Sums the times of all CPUs, each weighed by how busy the CPU was, as collect_percpu_times() in kernel/sched/psi.c
- * does. Returns the number of stalled tasks. */
+/* Sums the stalls and the times of all CPUs, each time weighed by how busy the CPU was, as collect_percpu_times() in
+ * kernel/sched/psi.c does. Returns the number of stalled tasks. */
 static __always_inline u32 collect(struct pressure_group *g, u64 key, u64 now)
 {
 	struct weighed fine = {}, coarse = {};
 	bool period = period_ends(g, key, now);
+	u64 stalls = 0;
 	u32 stalled = 0;
 
 	for (u64 cpu = 0; cpu < MAX_CPUS; cpu++) {
@@ -69,6 +71,7 @@ static __always_inline u32 collect(struct pressure_group *g, u64 key, u64 now)
 		u64 full = s->full_ns + (s->stalled && s->running != RUNNING_PRODUCTIVE ? time : 0);
 		u64 busy = s->busy_ns + (s->stalled || s->running ? time : 0);
 		stalled += s->stalled;
+		stalls += s->stalls;
 		weigh(&fine, since_last(some, &s->fine_some_ns), since_last(full, &s->fine_full_ns),
 		      since_last(busy, &s->fine_busy_ns));
 		if (period)
@@ -83,6 +86,9 @@ static __always_inline u32 collect(struct pressure_group *g, u64 key, u64 now)
 		g->some_ns += coarse.some / coarse.busy;
 		g->full_ns += coarse.full / coarse.busy;
 	}
+	if (stalled || stalls != g->stalls)
+		g->last_stall_ns = now;
+	g->stalls = stalls;
 	return stalled;
 }
 
@@ -161,6 +167,25 @@ static __always_inline u8 level_now(struct pressure_group *g, u8 *window)
 	return level;
 }
 
+/* Sums the task time of all CPUs by cause. Only an event needs it, so it is not part of every tick. */
+__noinline int sum_causes(u64 key)
+{
+	struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);
+
+	if (!g)
+		return 0;
+	for (int i = 0; i < STALL_CAUSES; i++)
+		g->stall_ns[i] = 0;
+	for (u64 cpu = 0; cpu < MAX_CPUS; cpu++) {
+		struct pressure_slot *s = slot_of(g, cpu);
+		if (!s)
+			break;
+		for (int i = 0; i < STALL_CAUSES; i++)
+			g->stall_ns[i] += s->stall_ns[i];
+	}
+	return 0;
+}
+
 /* Raises the episode's peak: the highest share of the window that decided the level. */
 static __always_inline void raise_peak(struct pressure_group *g)
 {
@@ -203,6 +228,7 @@ static __always_inline void set_level(struct pressure_group *g, u64 key, u8 leve
 {
 	u8 previous = g->level;
 
+	sum_causes(key);
 	if (previous == LEVEL_NORMAL) {
 		g->episode_ktime_ns = now;
 		g->episode_stalls = g->stalls;
@@ -231,8 +257,9 @@ __noinline int evaluate(u64 key, u64 now)
 		return TICK_GONE;
 	g->tick_ktime_ns = now;
 	u32 stalled = collect(g, key, now);
-	if (key == SYSTEM_KEY)
-		stalled_now = stalled;
+	stalled_now += stalled;
+	if (stalled_ns < g->last_stall_ns)
+		stalled_ns = g->last_stall_ns;
 	for (u64 w = 0; w < PRESSURE_WINDOWS; w++)
 		slide(key, w, now);
 	window = g->window;

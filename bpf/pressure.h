@@ -101,21 +101,26 @@ struct pressure_group_record {
 };
 WIRE_STRUCT(pressure_group_record);
 
-/* One CPU's share of a group's pressure. A stalled task counts on the CPU where it ran last, as in PSI. */
+/* One CPU's share of a group's pressure. A stalled task counts on the CPU where it ran last, as in PSI.
+ *
+ * A stall writes only the fields before `reserved`. The 64 bytes after them keep these fields of two CPUs on different
+ * cache lines: to write a line that another CPU has just written takes longer than all else that a program does. */
 struct pressure_slot {
 	__u64 since_ns; /* when the slot last changed */
 	__u64 some_ns;
 	__u64 full_ns;
-	__u64 busy_ns;      /* PSI's "nonidle", the weight of this CPU against the others */
-	__u32 stalled;      /* number of stalled tasks */
-	__u32 running;      /* enum slot_running */
+	__u64 busy_ns;  /* PSI's "nonidle", the weight of this CPU against the others */
+	__u32 stalled;  /* number of stalled tasks */
+	__u32 running;  /* enum slot_running */
+	__u64 stalls;   /* number of stalls that have ended */
+	__u64 stall_ns[CAUSE_SLOTS]; /* task time, by cause, of these stalls */
+	__u64 reserved[2];
 	__u64 fine_some_ns; /* some_ns at the last tick; the next two likewise */
 	__u64 fine_full_ns;
 	__u64 fine_busy_ns;
 	__u64 coarse_some_ns; /* some_ns at the end of the last PSI period; the next two likewise */
 	__u64 coarse_full_ns;
 	__u64 coarse_busy_ns;
-	__u64 reserved[5]; /* to fill two cache lines */
 };
 WIRE_STRUCT(pressure_slot);
 
@@ -139,10 +144,18 @@ struct window_past {
 	__u32 reserved;
 };
 
-/* A cgroup with its descendants, or the system. In the map, one pressure_slot for each possible CPU follows it. */
+/* A cgroup with its descendants, or the system. In the map, one pressure_slot for each possible CPU follows it. A stall
+ * and a context switch only read the first fields, and only ticks write the others. */
 struct pressure_group {
-	__u64 id; /* id of the cgroup, 0: the system */
 	__u64 parent_key;
+	__u32 hot; /* 1: on the list of groups that every tick evaluates */
+	__u8 level;
+	__u8 peak_level;
+	__u8 window;
+	__u8 reserved;
+	__u64 tick_ktime_ns;
+	__u64 heat_after_ns; /* the list of hot groups was full: not tried again before this time */
+	__u64 id; /* id of the cgroup, 0: the system */
 	__u64 some_ns; /* like full_ns, a total whose CPUs are weighed over periods of PSI_PERIOD_NS */
 	__u64 full_ns;
 	__u64 coarse_ktime_ns; /* end of the last such period */
@@ -150,20 +163,14 @@ struct pressure_group {
 	__u64 psi_closed_ns;   /* end of PSI's last period, by PSI's clock */
 	__u64 fine_some_ns;    /* the same total with CPUs weighed over each tick: the windows use it */
 	__u64 fine_full_ns;
-	__u64 tick_ktime_ns;
-	__u64 last_stall_ns;
-	__u64 stalls;
-	__u64 stall_ns[CAUSE_SLOTS]; /* task time, by cause, of stalls that have ended */
+	__u64 last_stall_ns; /* end of the last tick before which a stall began or ended, 0: none ever did */
+	__u64 stalls;        /* sum over all CPUs at the last tick */
+	__u64 stall_ns[STALL_CAUSES]; /* sums over all CPUs at the last change of the level */
 	struct pressure_share shares[PRESSURE_WINDOWS];
-	__u32 hot; /* 1: on the list of groups that every tick evaluates */
-	__u8 level;
-	__u8 peak_level;
-	__u8 window;
-	__u8 reserved;
 	__u64 above_since_ns; /* since when the shares have reached a higher level, 0: they do not */
 	__u64 below_since_ns; /* since when the shares have only reached a lower level, 0: they reach this one */
 	__u64 episode_ktime_ns;
-	__u64 episode_stalls; /* `stalls` when the episode began; episode_ns likewise */
+	__u64 episode_stalls; /* number of stalls when the episode began; episode_ns likewise */
 	__u64 episode_ns[STALL_CAUSES];
 	struct pressure_share peak;
 	struct window_past past[PRESSURE_WINDOWS];
@@ -178,7 +185,7 @@ struct stack_range {
 };
 WIRE_STRUCT(stack_range);
 
-_Static_assert(sizeof(struct pressure_slot) == 128, "slot");
+_Static_assert(sizeof(struct pressure_slot) == 176, "slot");
 _Static_assert(sizeof(struct pressure_group) % 8 == 0, "group");
 _Static_assert(sizeof(struct pressure_stall_record) % 8 == 0, "stall");
 _Static_assert(sizeof(struct pressure_level_record) % 8 == 0, "level");

@@ -11,7 +11,7 @@ SEC("raw_tp/flood") int stall_flood(void *ctx)
 	u32 tid = (u32)bpf_get_current_pid_tgid();
 
 	for (int i = 0; i < PER_RUN; i++) {
-		stall_begin(CAUSE_OTHER, 0, -1);
+		stall_begin(CAUSE_OTHER, 0, -1, bpf_ktime_get_ns());
 		stall_end(tid, CAUSE_MEMCG_LIMIT, bpf_ktime_get_ns());
 	}
 	return PER_RUN;

@@ -128,8 +128,8 @@ export class GroupTotals {
       windows: this.#windows(group),
       some_ns: Number(group.some_ns) + open.some,
       full_ns: full ? Number(group.full_ns) + open.full : null,
-      stalls: Number(group.stalls),
-      stall_ns: stallNs((cause) => group.stall_ns(cause)),
+      stalls: open.stalls,
+      stall_ns: stallNs((cause) => endedNs(view, cause)),
       stalled_now: open.stalled,
     };
   }
@@ -137,13 +137,34 @@ export class GroupTotals {
 
 const viewOf = (bytes: Buffer) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
-/** Computes what collect() in bpf/levels.bpf.h will add to the totals at the end of the current period. */
-function sinceLastPeriod(view: DataView, now: bigint): { some: number; full: number; stalled: number } {
+/** The task time of ended stalls of one cause, summed over all CPUs. */
+function endedNs(view: DataView, cause: number): bigint {
+  const slot = new PressureSlot(view, PressureGroup.size);
+  let sum = 0n;
+  for (; slot.at + PressureSlot.size <= view.byteLength; slot.at += PressureSlot.size) sum += slot.stall_ns(cause);
+  return sum;
+}
+
+interface Open {
+  some: number;
+  full: number;
+  /** The number of tasks that are stalled now. */
+  stalled: number;
+  /** The number of stalls that have ended. */
+  stalls: number;
+}
+
+/**
+ * Computes what collect() in bpf/levels.bpf.h will add to the totals at the end of the current period, and counts the
+ * stalls of all CPUs.
+ */
+function sinceLastPeriod(view: DataView, now: bigint): Open {
   const slot = new PressureSlot(view, PressureGroup.size);
   let some = 0;
   let full = 0;
   let busy = 0;
   let stalled = 0;
+  let stalls = 0;
   for (; slot.at + PressureSlot.size <= view.byteLength; slot.at += PressureSlot.size) {
     const time = slot.stalled > 0 || slot.running !== 0 ? Number(now - slot.since_ns) : 0;
     const alone = slot.running !== SlotRunning.RUNNING_PRODUCTIVE;
@@ -152,8 +173,9 @@ function sinceLastPeriod(view: DataView, now: bigint): { some: number; full: num
     full += weight * (Number(slot.full_ns - slot.coarse_full_ns) + (slot.stalled > 0 && alone ? time : 0));
     busy += weight;
     stalled += slot.stalled;
+    stalls += Number(slot.stalls);
   }
   return busy > 0
-    ? { some: Math.round(some / busy), full: Math.round(full / busy), stalled }
-    : { some: 0, full: 0, stalled };
+    ? { some: Math.round(some / busy), full: Math.round(full / busy), stalled, stalls }
+    : { some: 0, full: 0, stalled, stalls };
 }

@@ -1,13 +1,15 @@
 /** Real pressure: cgroups whose file cache is larger than their limit. No process is killed. */
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { loadPressure } from '../../src/bpf/load/pressure-loader.ts';
 import { noOwner } from '../../src/model/container.ts';
 import type { Event } from '../../src/model/events.ts';
 import type { PressureCountdown, PressureLevel, PressureStall } from '../../src/model/pressure.ts';
 import { openPressure, type PressureMonitor, type PressureOptions } from '../../src/pressure/monitor.ts';
+import { pressureConfig } from '../../src/pressure/options.ts';
 import { openPsiTrigger, readPsi } from '../../src/pressure/psi-trigger.ts';
 import { openTracer } from '../../src/tracer/tracer.ts';
 import { schemaErrors } from '../schema.ts';
@@ -236,6 +238,27 @@ describe('pressure', () => {
     expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
     expect(new Set(events.map(({ type }) => type)).has('pressure.stall')).toBe(true);
     expect(tracer.started.hooks.some(({ hook }) => hook === 'pressure.sched_switch')).toBe(true);
+  });
+
+  test('keeps what it knows of the stalls of a task from stall to stall, and deletes it when the task exits', async () => {
+    const loaded = loadPressure(pressureConfig({}));
+    try {
+      const stalls = loaded.object.map('stalls'); // by tid
+      const tids = () => stalls.entries().map(({ key }) => key.readUInt32LE(0));
+      const group = createMemoryGroup({ limitBytes: 24 * MIB });
+      const ended = thrash(group, 1, '--threads', '4');
+      const seen = new Set<number>();
+      await until(() => {
+        for (const tid of tids()) seen.add(tid);
+        const threads = group.procs().flatMap((pid) => readdirSync(`/proc/${pid}/task`).map(Number));
+        return threads.length >= 4 && threads.filter((tid) => seen.has(tid)).length >= 4;
+      }, 'an element for each thread');
+      await ended;
+      expect(tids().filter((tid) => !existsSync(`/proc/${tid}`))).toEqual([]);
+      expect([...seen].some((tid) => !existsSync(`/proc/${tid}`))).toBe(true);
+    } finally {
+      loaded.close();
+    }
   });
 
   test('leaves no resource behind, with two monitors at a time and one after another', async () => {

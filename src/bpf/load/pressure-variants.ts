@@ -40,6 +40,7 @@ const tracepoints: { hook: string; tracepoint: string; exact: boolean; least: nu
   { hook: 'reclaim_retry_zone', tracepoint: 'reclaim_retry_zone', exact: true, least: 6 },
   { hook: 'sched_switch', tracepoint: 'sched_switch', exact: true, least: 3 },
   { hook: 'cgroup_rmdir', tracepoint: 'cgroup_rmdir', exact: true, least: 1 },
+  { hook: 'task_exit', tracepoint: 'sched_process_exit', exact: true, least: 0 },
 ];
 
 /**

@@ -21,6 +21,7 @@ const kernels: Record<string, Record<string, string[]>> = {
     ],
     sched_switch: ['bool', 'task_struct *', 'task_struct *'],
     cgroup_rmdir: ['cgroup *', 'char *'],
+    sched_process_exit: ['task_struct *'],
   },
 };
 kernels['7.2'] = {
@@ -30,6 +31,7 @@ kernels['7.2'] = {
   mm_vmscan_memcg_reclaim_begin: ['gfp_t', 'int', 'mem_cgroup *'],
   mm_vmscan_memcg_reclaim_end: ['long unsigned int', 'mem_cgroup *'],
   sched_switch: ['bool', 'task_struct *', 'task_struct *', 'unsigned int'],
+  sched_process_exit: ['task_struct *', 'bool'],
 };
 const all: PressureFacts = { psi: true, fentry: true, kprobe: true, timer: true };
 
@@ -45,6 +47,7 @@ test.each(['5.10', '7.2'])('Linux %s: hooks psi_memstall_*() if functions can be
   expect(by.memcg_reclaim_begin).toEqual(['tp_btf', 'memcg_reclaim_begin']);
   expect(by.direct_reclaim_end).toEqual(['none', undefined]); // psi_memstall_leave() reports the end of the stall
   expect(by.memcg_reclaim_end).toEqual(['tp_btf', 'memcg_reclaim_end']); // counts reclaims for the countdown
+  expect(by.task_exit).toEqual(['tp_btf', 'task_exit']);
   expect(by.tick).toEqual(['timer', undefined]);
 });
 
