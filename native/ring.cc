@@ -222,13 +222,12 @@ void RingReader::Drain() {
     Fill();
     // before the delivery, because JavaScript needs a CPU and memory to run
     if (armed_.has_dying()) armed_.ReleaseDying(lock); 
+    // Also while JavaScript has another batch: it may wait for the CPU that is busy in the OOM killer.
+    if (filling_.urgent_cpu >= 0 && !closed_) AvoidCpu(filling_.urgent_cpu);
     deliver = credit_ && filling_.used > 0 && !closed_;
     if (deliver) {
       TakeOut();
-      if (out_.urgent_cpu >= 0) {
-        AvoidCpu(out_.urgent_cpu);
-        if (options_.system != nullptr) reading = options_.system->Lock();
-      }
+      if (out_.urgent_cpu >= 0 && options_.system != nullptr) reading = options_.system->Lock();
     }
   }
   // called without the lock, because JavaScript may start at once and need the lock
