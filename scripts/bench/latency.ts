@@ -134,7 +134,7 @@ async function startOomscope(): Promise<Reader> {
   await child.line('ready');
   child.onLine = (line) => {
     const [pid = 0, , poller = 0, batches = 0, kill = 0] = line.split(' ').map(Number);
-    seen.set(pid, { atNs: { poller, batches, kill }, readerCpu: -1 });
+    seen.set(pid, { atNs: { ...(poller > 0 && { poller }), batches, kill }, readerCpu: -1 });
   };
   return { child, seen };
 }
