@@ -4,14 +4,13 @@
  * version of oomscope may need other types. The last string of the BTF says for which kernel and boot the file is, and has a checksum.
  * The first start after a boot writes the file.
  */
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ownershipProblem, readFileOf } from '../../linux/regular-file.ts';
 import { stateDirectories, usableDirectory } from '../../linux/state-directory.ts';
 import { Btf } from '../libbpf/index.ts';
 import { kernelTypeNames } from '../wire/layout.ts';
 import { smallBtf } from './small-btf.ts';
-import { runningKernel, type TypeCachePlace } from './type-cache.ts';
+import { replaceKept, runningKernel, type TypeCachePlace } from './type-cache.ts';
 
 /** On 6.18 the file has 38 kB. */
 const MOST_BYTES = 2 ** 20;
@@ -38,7 +37,7 @@ export function smallBtfIn(
   const { bytes } = readFileOf(uid, path, MOST_BYTES, ownershipProblem);
   if (bytes !== undefined && isFor(bytes, subject)) return path;
   const made = make(names, subject);
-  return made !== undefined && replace(path, made) ? path : undefined;
+  return made !== undefined && replaceKept(path, made) ? path : undefined;
 }
 
 function isFor(bytes: Buffer, subject: string): boolean {
@@ -61,18 +60,6 @@ function make(names: readonly string[], subject: string): Buffer | undefined {
     return draft;
   } finally {
     btf.free();
-  }
-}
-
-function replace(path: string, bytes: Buffer): boolean {
-  const fresh = `${path}.${process.pid}`;
-  try {
-    writeFileSync(fresh, bytes, { flag: 'wx', mode: 0o600 });
-    renameSync(fresh, path);
-    return true;
-  } catch {
-    rmSync(fresh, { force: true });
-    return false;
   }
 }
 

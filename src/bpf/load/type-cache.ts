@@ -4,7 +4,7 @@
  * kernel or boot is ignored, and replaced.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { GfpBits } from '../../kernel-facts/gfp-names.ts';
 import { bootId } from '../../linux/boot-id.ts';
 import { ownershipProblem, readFileOf } from '../../linux/regular-file.ts';
@@ -63,12 +63,19 @@ export function writeTypeCache(
   const directory = usableDirectory(directories);
   if (kernel === undefined || directory === undefined) return;
   const body = JSON.stringify(answers);
-  const fresh = join(directory, `.${NAME}.${process.pid}`);
+  replaceKept(join(directory, NAME), `${header(kernel, body)}\n${body}\n`);
+}
+
+/** Replaces a file about the kernel at once. @returns false: it could not be written, and the old file is as it was */
+export function replaceKept(path: string, content: string | Buffer): boolean {
+  const fresh = join(dirname(path), `.${basename(path)}.${process.pid}`);
   try {
-    writeFileSync(fresh, `${header(kernel, body)}\n${body}\n`, { flag: 'wx', mode: 0o600 });
-    renameSync(fresh, join(directory, NAME));
+    writeFileSync(fresh, content, { flag: 'wx', mode: 0o600 });
+    renameSync(fresh, path);
+    return true;
   } catch {
     rmSync(fresh, { force: true });
+    return false;
   }
 }
 

@@ -6,6 +6,7 @@ import { Batch } from '../../../src/bpf/wire/batch.ts';
 import { RecordKind } from '../../../src/bpf/wire/layout.ts';
 import { loadNative, type OnBatch, type RingReader } from '../../../src/native/addon.ts';
 import { nativeFile } from '../../../src/native/files.ts';
+import { schedulingOf } from '../../scheduling.ts';
 import { say } from './say.ts';
 
 const { RingReader: Reader } = loadNative();
@@ -29,7 +30,7 @@ const threads = () =>
 const descriptors = () => readdirSync('/proc/self/fd').length;
 const affinity = () => /^Cpus_allowed:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
 
-const policy = () => Number(readFileSync('/proc/self/stat', 'latin1').split(') ')[1]?.split(' ')[38]);
+const policy = () => schedulingOf(process.pid).policy;
 /** Takes CPU time, in milliseconds. */
 const work = (ms: number) => {
   const from = process.cpuUsage();
