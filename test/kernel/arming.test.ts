@@ -201,6 +201,22 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     expect(handleOf(targets[0]).stillSame()).toBe(true);
   });
 
+  test('is reported also when another is armed in its place before the record of its signal is read', async () => {
+    const { arming, fired } = open();
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    const other = createMemoryGroup({ limitBytes: 64 * MIB });
+    const [hog, next] = [await pausedHog(group), await holder(other)];
+    const handle = handleOf(hog);
+    const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
+    const armed = arming.arm(handle, condition, { expiresInMs: 60_000 });
+    hog.kill('SIGCONT');
+    while (handle.state()?.dying === false); // this thread reads no record meanwhile
+    arming.arm(handleOf(next), condition, { expiresInMs: 10_000 });
+    await hog.ended;
+    await settled();
+    expect(fired).toMatchObject([{ armed, outcome: 'signalled' }]);
+  });
+
   test('must not be init, a kernel thread, oomscope, its parent, or a process that has just started', async () => {
     const { arming } = open();
     const condition = { domain: 'system', fruitlessRounds: 16, signal: 'SIGKILL' } as const;

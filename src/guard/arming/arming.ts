@@ -73,6 +73,7 @@ export class Arming implements Disposable {
   readonly #own = processAncestors();
   /** A slot keeps its last arming after it has ended, because records about it may still arrive. */
   readonly #slots: (Armed | undefined)[] = Array(GuardLimit.ARMINGS).fill(undefined);
+  #lastSlot = -1;
   /** Of all armings: records about an earlier arming of the same programs may still arrive. */
   static #lastToken = BigInt(GuardLimit.GUARD_TOKEN) << 32n;
   #closed = false;
@@ -110,11 +111,12 @@ export class Arming implements Disposable {
   arm(handle: ProcessHandle, condition: ArmCondition, { expiresInMs, oomScoreAdj }: ArmTerms): Armed {
     if (this.#closed) throw new OomscopeError('CLOSED', 'The arming is closed.');
     this.#check(handle);
-    const before = this.#slots.find((armed) => armed?.isArmed && armed.condition.domain === condition.domain);
-    const slot = before?.slot ?? this.#slots.findIndex((armed) => !armed?.isArmed);
-    if (slot < 0) {
+    this.#slots.find((armed) => armed?.isArmed && armed.condition.domain === condition.domain)?.disarm();
+    const slot = this.#freeSlot();
+    if (slot === undefined) {
       throw new OomscopeError('USAGE', `Expected at most ${GuardLimit.ARMINGS} targets to be armed at a time.`);
     }
+    this.#lastSlot = slot;
     this.#slots[slot]?.disarm(); // the slot may still hold a target that has fired
     const token = ++Arming.#lastToken;
     const adjustment = oomScoreAdj === undefined ? 'none' : this.#raise(handle, oomScoreAdj);
@@ -176,6 +178,13 @@ export class Arming implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** The free slot that was used the longest ago, so that records about its last target have arrived. */
+  #freeSlot(): number | undefined {
+    const { length } = this.#slots;
+    const inTurn = this.#slots.map((_, i) => (this.#lastSlot + 1 + i) % length);
+    return inTurn.find((slot) => !this.#slots[slot]?.isArmed);
   }
 
   #check(handle: ProcessHandle): void {

@@ -186,9 +186,16 @@ export class Standby {
     return { ...member, rss_bytes: seen.rssBytes, swap_bytes };
   }
 
-  /** Arms the first candidate of a new ranking, unless that candidate is already armed. */
+  /**
+   * Arms the first candidate of a new ranking, unless that candidate is already armed. While a process is dying there, its
+   * memory is still held and reclaims may be fruitless, so another target would be signalled at once.
+   */
   #rank(place: string, rule: Rule, cgroup: SampledCgroup | undefined, sample: Sample): void {
     const { policy, machine } = this.#options;
+    if (policy.dying({ cgroup }, sample)) {
+      this.#refresh(place);
+      return;
+    }
     const ranking = policy.rank(rule, cgroup, sample);
     const helps = policy.whyNoHelp({ rule, cgroup }, sample, ranking) === undefined;
     const victim = helps ? ranking.candidates[0] : undefined;

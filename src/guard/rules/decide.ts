@@ -70,7 +70,7 @@ export class Policy {
     const rests = this.#resting.get(fired.rule)?.get(placeOf(fired));
     if (rests !== undefined && rests > now) return skip('cool_down', `for another ${Math.ceil(rests - now)} ms`);
 
-    const dying = this.#dying(fired, sample);
+    const dying = this.dying(fired, sample);
     if (dying)
       return skip('being_freed', `${dying.comm} (pid ${dying.pid}) is dying and holds ${dying.rss_bytes} bytes`);
 
@@ -166,8 +166,11 @@ export class Policy {
     };
   }
 
-  /** The largest process that is dying in the cgroup or system where memory is short, and that is not stuck. */
-  #dying({ cgroup }: Fired, { processes }: Sample): SampledProcess | undefined {
+  /**
+   * The largest process that is dying in the cgroup or system where memory is short. No other process is chosen until its
+   * memory is free. A process that has been dying for ten seconds counts as stuck, and is left out.
+   */
+  dying({ cgroup }: Pick<Fired, 'cgroup'>, { processes }: Sample): SampledProcess | undefined {
     const now = this.#clock.ms;
     const dying = (processes ?? []).filter((process) => process.dying && !process.kernel_thread);
     this.#dyingSince = new Map(dying.map((one) => [identity(one), this.#dyingSince.get(identity(one)) ?? now]));

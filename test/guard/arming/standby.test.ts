@@ -288,6 +288,17 @@ describe('a target that fires', () => {
       .toMatchObject({ outcome: 'recovered', message: expect.stringMatching(/exited before it was signalled\.$/) });
   });
 
+  test('is followed by no other target while it is dying, also before the record of its signal arrives', async () => {
+    const { standby, processes, pid, armed, fire, events } = await setUp();
+    processes[0] = { ...(processes[0] as SampledProcess), dying: true };
+    expect(standby.update(levels(3000, 150))).toBe(true);
+    expect(armed.map(({ handle, isArmed }) => [handle.pid, isArmed])).toEqual([[pid, true]]);
+    fire('signalled');
+    await endHolder();
+    await expect.poll(() => types(events), SOON).toEqual(['guard.plan', 'guard.action', 'guard.result']);
+    expect(events[0]).toMatchObject({ victim: { pid } });
+  });
+
   test('that a running response has already signalled produces no events', async () => {
     const { standby, fire, events, armed } = await setUp();
     standby.update(levels(50, 150), new Set(['']));
