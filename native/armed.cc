@@ -118,7 +118,7 @@ void ArmedTargets::OnRecord(const uint8_t* data, size_t size) {
   }
 }
 
-void ArmedTargets::ReleaseDying(std::unique_lock<std::mutex>& lock) {
+void ArmedTargets::ReleaseDying(std::unique_lock<std::mutex>& lock, RealtimeShare& share) {
   constexpr int kAttempts = 10;  // the kernel's OOM reaper also tries 10 times (MAX_OOM_REAP_RETRIES)
   if (releasing_) return;
   releasing_ = true;
@@ -126,6 +126,7 @@ void ArmedTargets::ReleaseDying(std::unique_lock<std::mutex>& lock) {
     Process process = dying_[--dying_count_];
     lock.unlock();
     if (process.killed) HurryMainThread(process.pidfd, process.pid);
+    share.Lower();
     // EAGAIN: the kernel has freed a part of the memory. Any other result is final: all is freed, the process has
     // exited, the process is not dying, or the kernel is older than 5.15 and lacks the call.
     int result = ReleaseMemory(process.pidfd);

@@ -15,6 +15,8 @@
 #include <mutex>
 #include <vector>
 
+#include "realtime.h"
+
 namespace oomscope {
 
 class ArmedTargets {
@@ -31,8 +33,8 @@ class ArmedTargets {
   // Called by the poller threads. The caller holds RingReader's mutex. Takes some microseconds when a condition is met.
   void OnRecord(const uint8_t* data, size_t size);
   bool has_dying() const { return dying_count_ > 0 && !releasing_; }
-  // Unlocks during process_mrelease(2), which may take milliseconds or wait for the victim.
-  void ReleaseDying(std::unique_lock<std::mutex>& lock);
+  // Unlocks during process_mrelease(2), which may take a second on a slow CPU, and lowers the calling thread's priority for it.
+  void ReleaseDying(std::unique_lock<std::mutex>& lock, RealtimeShare& share);
 
  private:
   struct Comparison {

@@ -45,11 +45,26 @@ int ReleaseMemory(int pidfd) { return syscall(SYS_process_mrelease, pidfd, 0) ==
 
 namespace {
 
-// The real-time priority of the JavaScript thread; 0: it has none.
+// The SCHED_RR priority of the JavaScript thread; 0: it has none.
 std::atomic<int> own_priority{0};
 
+// Six times the CPU time of a task of normal priority, each of which still gets the CPU every few milliseconds.
+constexpr int kExitNice = -8;
+
+// From linux/sched/types.h, which older kernel headers lack.
+struct SchedulingAttributes {
+  uint32_t size;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime_ns;
+  uint64_t deadline_ns;
+  uint64_t period_ns;
+};
+
 void Hurry(pid_t thread) {
-  setpriority(PRIO_PROCESS, static_cast<id_t>(thread), -20);
+  setpriority(PRIO_PROCESS, static_cast<id_t>(thread), kExitNice);
   sched_param parameters{};
   parameters.sched_priority = own_priority;
   if (parameters.sched_priority > 0) sched_setscheduler(thread, SCHED_RR, &parameters);
@@ -240,6 +255,17 @@ Napi::Value SetScheduler(const Napi::CallbackInfo& info) {
   return Result(info, error == 0 ? 0 : -1);
 }
 
+// setDeadline(runtimeUs, periodUs): SCHED_DEADLINE for the calling thread, which runs JavaScript. setScheduler() ends it.
+Napi::Value SetDeadline(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "setDeadline");
+  uint64_t runtime_us = arguments.Unsigned("runtimeUs");
+  uint64_t period_us = arguments.Unsigned("periodUs");
+  if (!arguments.good()) return info.Env().Undefined();
+  constexpr uint64_t kResetOnFork = 1;  // SCHED_FLAG_RESET_ON_FORK: without it, this thread could start no thread or process
+  SchedulingAttributes wanted{sizeof(wanted), SCHED_DEADLINE, kResetOnFork, 0, 0, runtime_us * 1000, period_us * 1000, period_us * 1000};
+  return Result(info, syscall(SYS_sched_setattr, 0, &wanted, 0));
+}
+
 // sendDatagram(path, text): sends to a unix socket; "@name" is an abstract address. Does not wait for a slow receiver.
 Napi::Value SendDatagram(const Napi::CallbackInfo& info) {
   Arguments arguments(info, "sendDatagram");
@@ -285,6 +311,7 @@ void DefineProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("unlockMemory", Napi::Function::New<UnlockMemory>(env));
   exports.Set("setNice", Napi::Function::New<SetNice>(env));
   exports.Set("setScheduler", Napi::Function::New<SetScheduler>(env));
+  exports.Set("setDeadline", Napi::Function::New<SetDeadline>(env));
   exports.Set("lockFile", Napi::Function::New<LockFile>(env));
   exports.Set("sendDatagram", Napi::Function::New<SendDatagram>(env));
 }

@@ -98,7 +98,7 @@ void RealtimeShare::Arm(timer_t timer, uint64_t ns) {
 // A whole period at normal priority, which a timer ends where no other work calls Begin().
 void RealtimeShare::Lower() {
   period_ns_ = Now(CLOCK_MONOTONIC);
-  if (Set(SCHED_OTHER, 0)) times_lowered_++;
+  if (realtime_ && Set(SCHED_OTHER, 0)) times_lowered_++;
   Arm(raise_timer_, limit_.period_ns);
 }
 

@@ -41,6 +41,8 @@ class RealtimeShare {
   void Begin();
   // After each piece of work: lowers the priority when the share is used up.
   void End();
+  // Before long work: normal priority for a period from now on.
+  void Lower();
 
   bool is_realtime() const { return realtime_; }
   uint64_t times_lowered() const { return times_lowered_; }
@@ -48,7 +50,6 @@ class RealtimeShare {
 
  private:
   bool Set(int policy, int priority);
-  void Lower();
   void Arm(timer_t timer, uint64_t ns);
   void ArmTimer();
   static void OnTimer(int);

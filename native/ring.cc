@@ -202,26 +202,26 @@ void RingReader::Poll(size_t index, cpu_set_t cpus) {
         eventfd_t ignored;
         eventfd_read(wake_fd, &ignored);
       } else {
-        Drain();
+        Drain(index);
       }
     }
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      if (armed_.has_dying()) armed_.ReleaseDying(lock);
+      if (armed_.has_dying()) armed_.ReleaseDying(lock, shares_[index]);
     }
     share.End();
   }
   close(epoll);
 }
 
-void RingReader::Drain() {
+void RingReader::Drain(size_t index) {
   bool deliver;
   std::unique_lock<std::mutex> reading;  // JavaScript waits for the state of the machine while it is being read
   {
     std::unique_lock<std::mutex> lock(mutex_);
     Fill();
     // before the delivery, because JavaScript needs a CPU and memory to run
-    if (armed_.has_dying()) armed_.ReleaseDying(lock); 
+    if (armed_.has_dying()) armed_.ReleaseDying(lock, shares_[index]);
     // Also while JavaScript has another batch: it may wait for the CPU that is busy in the OOM killer.
     if (filling_.urgent_cpu >= 0 && !closed_) AvoidCpu(filling_.urgent_cpu);
     deliver = credit_ && filling_.used > 0 && !closed_;

@@ -97,6 +97,11 @@ const OWN_ADJ = -900;
  */
 const OWN_NICE = -20;
 /**
+ * CPU time of JavaScript at real-time priority (ms). A machine with one slow CPU would otherwise run nothing else for 70 to 380 ms while
+ * the guard chooses (docs/guard-benchmarks.md).
+ */
+const SLICES = { runMs: 4, everyMs: 6 };
+/**
  * The guard warns if V8's limit of its heap is above this. V8's default depends on the size of the machine and may be
  * gigabytes.
  */
@@ -229,7 +234,7 @@ function prepare({ lockMemory, realtimePriority }: GuardConfig, notes: string[])
     lockMemory,
     oomScoreAdj: OWN_ADJ,
     nice: OWN_NICE,
-    ...(realtimePriority > 0 && { realtimePriority }),
+    ...(realtimePriority > 0 && { realtimePriority, realtimeSlices: SLICES }),
   });
   notes.push(...survivalNotes(survived));
   return undo;

@@ -183,6 +183,11 @@ export interface SystemCalls {
   setNice(value: number): number;
   /** Sets the scheduling policy of the calling thread. @param policy SCHED_* of sched.h */
   setScheduler(policy: number, priority: number): number;
+  /**
+   * SCHED_DEADLINE for the calling thread: it runs before the threads of all other policies, for at most this CPU time in each period.
+   * EBUSY: the thread may not use all CPUs, or threads of this policy have taken too much of them already.
+   */
+  setDeadline(runtimeUs: number, periodUs: number): number;
   /** Takes an exclusive flock(2), held until the descriptor is closed. EWOULDBLOCK: another process has the lock. */
   lockFile(fd: number): number;
   /** Sends to a unix datagram socket; `@name` is an abstract address. */

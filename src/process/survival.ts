@@ -19,10 +19,15 @@ export interface Survival {
    * priority.
    */
   realtimePriority?: number;
+  /**
+   * With `realtimePriority`: SCHED_DEADLINE instead where the kernel permits it, so that the thread runs for at most `runMs` of each
+   * `everyMs`, and other threads of its CPU in the rest.
+   */
+  realtimeSlices?: { runMs: number; everyMs: number };
 }
 
 /** For each requested setting: null if it was applied, otherwise the reason why not. */
-export type Survived = { [setting in keyof Survival]: string | null };
+export type Survived = { [setting in keyof Omit<Survival, 'realtimeSlices'>]: string | null };
 
 const OWN_ADJ = '/proc/self/oom_score_adj';
 const REALTIME_NEEDS =
@@ -38,7 +43,7 @@ export function survive(wanted: Survival): { survived: Survived; undo: () => voi
   const native = loadNative();
   const survived: Survived = {};
   const undos: (() => void)[] = [];
-  const attempt = (setting: keyof Survival, act: () => () => void) => {
+  const attempt = (setting: keyof Survived, act: () => () => void) => {
     if (wanted[setting] === undefined || wanted[setting] === false) return;
     try {
       undos.push(act());
@@ -67,8 +72,14 @@ export function survive(wanted: Survival): { survived: Survived; undo: () => voi
     return () => native.setNice(before);
   });
   attempt('realtimePriority', () => {
-    const priority = wanted.realtimePriority as number;
-    checked(native.setScheduler(SCHED_RR, priority), 'sched_setscheduler', `SCHED_RR ${priority} (${REALTIME_NEEDS})`);
+    const { realtimePriority: priority = 0, realtimeSlices: slices } = wanted;
+    const inSlices = slices && native.setDeadline(slices.runMs * 1000, slices.everyMs * 1000) === 0;
+    if (!inSlices)
+      checked(
+        native.setScheduler(SCHED_RR, priority),
+        'sched_setscheduler',
+        `SCHED_RR ${priority} (${REALTIME_NEEDS})`,
+      );
     return () => native.setScheduler(SCHED_OTHER, 0);
   });
   const undo = () => {

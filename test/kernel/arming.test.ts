@@ -109,7 +109,7 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     await handle.exited;
     await settled();
     expect(fired).toMatchObject([{ by: backend, outcome: 'signalled' }]);
-    expect(schedulingOf(pid)).toMatchObject({ nice: -20 });
+    expect(schedulingOf(pid)).toMatchObject({ nice: -8 });
   });
 
   test('gets SIGTERM when the condition specifies that signal', async () => {

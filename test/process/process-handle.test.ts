@@ -72,13 +72,13 @@ test('gives a process that was sent SIGKILL the priority of the killer, and no o
   expect(terminated.signal('SIGTERM')).toBe(true);
   await Promise.all([killed.exited, terminated.exited]);
   const RR = 2;
-  expect(schedulingOf(killed.pid)).toEqual({ nice: -20, priority: 1, policy: RR });
+  expect(schedulingOf(killed.pid)).toEqual({ nice: -8, priority: 1, policy: RR });
   expect(schedulingOf(terminated.pid)).toMatchObject({ nice: 0, policy: 0 });
   undo();
   const last = await unreaped();
   last.signal('SIGKILL');
   await last.exited;
-  expect(schedulingOf(last.pid)).toMatchObject({ nice: -20, policy: 0 });
+  expect(schedulingOf(last.pid)).toMatchObject({ nice: -8, policy: 0 });
 });
 
 test('counts a zombie as exited, but not a process whose leader has exited before its other threads', async () => {

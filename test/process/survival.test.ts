@@ -34,6 +34,21 @@ test('sets the priority of the JavaScript thread, and restores it', () => {
   expect(scheduling()).toEqual(before);
 });
 
+test('runs JavaScript in slices of CPU time where the kernel permits it, and otherwise all the time', () => {
+  const before = scheduling();
+  const [SCHED_RR, SCHED_DEADLINE] = [2, 6];
+  expect(ask({ realtimePriority: 3, realtimeSlices: { runMs: 2, everyMs: 20 } })).toEqual({ realtimePriority: null });
+  expect(scheduling()).toMatchObject({ policy: SCHED_DEADLINE });
+  const [begin, used] = [performance.now(), process.cpuUsage()];
+  while (performance.now() - begin < 400);
+  const { user, system } = process.cpuUsage(used);
+  expect((user + system) / 1000).toBeLessThan(200); // the kernel counts in ticks
+  undo();
+  expect(scheduling()).toEqual(before);
+  expect(ask({ realtimePriority: 3, realtimeSlices: { runMs: 20, everyMs: 2 } })).toEqual({ realtimePriority: null });
+  expect(scheduling()).toMatchObject({ policy: SCHED_RR });
+});
+
 test('reports a setting that the kernel refuses, and applies the others', () => {
   const adj = () => Number(readFileSync('/proc/self/oom_score_adj', 'latin1'));
   const before = adj();

@@ -104,7 +104,7 @@ UMask=0077
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @keyring @mount @obsolete
-SystemCallFilter=bpf perf_event_open process_mrelease pidfd_open pidfd_send_signal sched_setscheduler setpriority mlock2 capset${notifies ? ' @setuid' : ''}
+SystemCallFilter=bpf perf_event_open process_mrelease pidfd_open pidfd_send_signal sched_setattr sched_setscheduler setpriority mlock2 capset${notifies ? ' @setuid' : ''}
 SystemCallErrorNumber=EPERM
 
 [Install]

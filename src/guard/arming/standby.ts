@@ -14,16 +14,15 @@ import { cgroupId } from '../ladder/machine-view.ts';
 import { placeOf } from '../rules/decide.ts';
 import type { Fired as FiredRule } from '../rules/detect.ts';
 import { placesOf } from '../rules/detect.ts';
-import { isNear, isNearWithoutGrowth, isShrinking } from '../rules/pace.ts';
+import { isNearWithoutGrowth, isShrinking } from '../rules/pace.ts';
 import { identity } from '../rules/protect.ts';
 import type { Ranking } from '../rules/rank.ts';
 import type { Rule } from '../rules/rule.ts';
-import { steps } from '../steps/steps.ts';
 import { type Armed, hasJustStarted } from './armed.ts';
 import { ArmedOutcomes, type ArmedTarget, armedReading } from './armed-outcomes.ts';
 import type { Arming } from './arming.ts';
 import type { Fired } from './fired.ts';
-import { hasMoved, type Ranked, rankAfterMs, standingRanking } from './standing-ranking.ts';
+import { hasMoved, placesNear, type Ranked, rankAfterMs, standingRanking } from './standing-ranking.ts';
 
 const EXPIRES_MS = 3000;
 /**
@@ -90,7 +89,8 @@ export class Standby {
    */
   update(levels: Sample, busy: ReadonlySet<string> = new Set()): boolean {
     this.#busy = busy;
-    const near = this.#nearPlaces(levels);
+    const near = placesNear(this.#options.policy.options.rules, levels);
+    for (const place of this.#exiting) near.delete(place);
     for (const place of near.keys()) this.#nearMs.set(place, levels.mono_ms);
     let lingers = false;
     for (const [place, target] of this.#targets) {
@@ -150,21 +150,6 @@ export class Standby {
     this.#options.arming.close();
     this.#closing.abort();
     await Promise.all(this.#running);
-  }
-
-  /** The places where a rule that kills single processes is near to firing (see `isNear()`). */
-  #nearPlaces(levels: Sample) {
-    const near = new Map<string, { rule: Rule; cgroup: SampledCgroup | undefined }>();
-    for (const rule of this.#options.policy.options.rules) {
-      const kills = rule.steps.some((step) => steps[step.do].signal === 'SIGKILL');
-      if (rule.unit !== 'process' || !kills) continue;
-      for (const cgroup of placesOf(rule.on, levels)) {
-        const place = placeOf({ cgroup });
-        if (near.has(place) || this.#exiting.has(place) || !isNear(rule, levels, cgroup)) continue;
-        near.set(place, { rule, cgroup });
-      }
-    }
-    return near;
   }
 
   /** Whether a place is no longer near only because its memory has just stopped growing. */

@@ -1,14 +1,18 @@
 /**
- * Whether the ranking by which a target was armed is still valid when its rule fires. A new ranking reads all
- * processes, which takes longest when memory is short.
+ * Where a target is armed, and whether the ranking by which it was armed is still valid when its rule fires. A new ranking
+ * reads all processes, which takes longest when memory is short.
  */
 import type { GuardRank } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import type { MachineView } from '../ladder/machine-view.ts';
-import type { Fired } from '../rules/detect.ts';
+import { placeOf } from '../rules/decide.ts';
+import { type Fired, placesOf } from '../rules/detect.ts';
+import { isNear } from '../rules/pace.ts';
 import type { Candidate, Ranking } from '../rules/rank.ts';
+import type { Rule } from '../rules/rule.ts';
 import { PROJECTED_SECONDS } from '../rules/score.ts';
 import { hasLeft, heldBytes } from '../rules/unit.ts';
+import { steps } from '../steps/steps.ts';
 
 /** How often the likely victim is recomputed (ms): while memory is shrinking, and while it is stable. */
 export const RANK_MS = { shrinking: 200, stable: 2000 };
@@ -54,6 +58,20 @@ export function standingRanking(ranked: Ranked, now: SampledProcess, levels: Sam
   const current: Candidate =
     now === member ? victim : { ...victim, target: { ...victim.target, rss_bytes, swap_bytes }, members: [now] };
   return { ...ranking, candidates: [current, ...ranking.candidates.slice(1)] };
+}
+
+/** The places where a rule that kills single processes is near to firing (see `isNear()`), with the first such rule. */
+export function placesNear(rules: readonly Rule[], levels: Sample) {
+  const near = new Map<string, { rule: Rule; cgroup: SampledCgroup | undefined }>();
+  for (const rule of rules) {
+    const kills = rule.steps.some((step) => steps[step.do].signal === 'SIGKILL');
+    if (rule.unit !== 'process' || !kills) continue;
+    for (const cgroup of placesOf(rule.on, levels)) {
+      const place = placeOf({ cgroup });
+      if (!near.has(place) && isNear(rule, levels, cgroup)) near.set(place, { rule, cgroup });
+    }
+  }
+  return near;
 }
 
 /** Whether the first process of the victim has left the cgroup where memory is short. */
