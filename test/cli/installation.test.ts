@@ -1,6 +1,18 @@
 /** What a copy of oomscope that cannot work tells its user, for each way to install it. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -29,9 +41,9 @@ function install(installation: string, { native = false } = {}): void {
     copyFileSync(join(ROOT, 'build', name), join(tree, 'build', name));
 }
 
-function run(words: readonly string[], before: readonly string[] = []): { status: number | null; stderr: string } {
+function run(words: readonly string[], before: readonly string[] = [], variables: NodeJS.ProcessEnv = {}) {
   const command = [...before, process.execPath, join(tree, 'scripts/oomscope.cjs'), ...words];
-  const env = { ...process.env, OOMSCOPE_NATIVE: '' };
+  const env = { ...process.env, OOMSCOPE_NATIVE: '', ...variables };
   return spawnSync(command[0] as string, command.slice(1), { encoding: 'utf8', env });
 }
 
@@ -104,8 +116,36 @@ describe('a package without its native files', () => {
   });
 });
 
+const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+
+describe.skipIf(process.geteuid?.() !== 0)('what V8 compiled', () => {
+  let cache: string;
+  const start = (debug: string) => run(['--help'], nobody, { XDG_CACHE_HOME: cache, NODE_DEBUG_NATIVE: debug });
+  beforeEach(() => {
+    install('npm');
+    cache = join(tree, 'cache');
+    mkdirSync(cache);
+    chownSync(cache, 65534, 65534);
+  });
+
+  test('is kept in the cache of the user, and read at the next start', () => {
+    expect(start('').status).toBe(0);
+    expect(statSync(join(cache, 'oomscope')).mode & 0o777).toBe(0o700);
+    expect(start('COMPILE_CACHE').stderr).toMatch(/main\.js was accepted/);
+  });
+
+  test('is neither kept nor read where another user may write', () => {
+    mkdirSync(join(cache, 'oomscope'));
+    chmodSync(join(cache, 'oomscope'), 0o777);
+    chownSync(join(cache, 'oomscope'), 65534, 65534);
+    expect(start('')).toMatchObject({ status: 0, stderr: '' });
+    chownSync(join(cache, 'oomscope'), 0, 0);
+    expect(start('')).toMatchObject({ status: 0, stderr: '' });
+    expect(readdirSync(join(cache, 'oomscope'))).toEqual([]);
+  });
+});
+
 describe.skipIf(process.geteuid?.() !== 0)('without the capabilities', () => {
-  const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
   test.each([
     ['image', 'start the container with --cap-add BPF --cap-add PERFMON.'],
     ['deb', 'run it as root (sudo).'],
