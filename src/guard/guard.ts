@@ -25,6 +25,7 @@ import { Pacer } from './pacer.ts';
 import { type Decision, Policy, placeOf } from './rules/decide.ts';
 import { type Fired, holdNow } from './rules/detect.ts';
 import { ARMED_MS, FASTEST_MS, longestMs, nextSampleMs, slackOf } from './rules/pace.ts';
+import { identity } from './rules/protect.ts';
 import type { PolicyOptions } from './rules/rule.ts';
 import { concerns, Shadow } from './shadow.ts';
 
@@ -119,6 +120,10 @@ export class Guard implements AsyncDisposable {
       announce: this.#announce,
       health: this.#health,
       turns: this.#turns,
+      responding: (place, victim) => {
+        const response = this.#responses.get(place);
+        return response && identity(response.plan.victim) === identity(victim) ? response : undefined;
+      },
       onError: (error) => this.#events.error(error),
     });
   }

@@ -1,6 +1,6 @@
 /** Announces the outcome for an armed target whose condition was met, with the same events as a response. */
 import type { GuardReading } from '../../model/guard.ts';
-import type { ProcessHandle } from '../../process/process-handle.ts';
+import type { ProcessEnd, ProcessHandle } from '../../process/process-handle.ts';
 import type { Turn } from '../../process/turns.ts';
 import { Attempt, type AttemptContext } from '../ladder/attempt.ts';
 import { identity } from '../rules/protect.ts';
@@ -36,9 +36,9 @@ export class ArmedOutcomes {
    * when `signal` aborts.
    */
   async exiting(target: ArmedTarget, fired: Fired, signal: AbortSignal): Promise<void> {
-    const { outcome, by, triggerNs, signalNs } = fired;
+    const { outcome, triggerNs, signalNs } = fired;
     const attempt = this.#attempt(target, fired, signal);
-    const detail = `armed: ${outcome} by ${by}`;
+    const detail = armedDetail(fired);
     if (outcome === 'signalled') {
       attempt.signalled(signalNs ?? triggerNs);
       attempt.killed(performance.now());
@@ -46,7 +46,7 @@ export class ArmedOutcomes {
     } else {
       attempt.action('kill', 'failed', detail);
     }
-    const end = await Promise.race([target.handle.exited, aborted(signal)]);
+    const end = await ended(target.handle, signal);
     if (end) await attempt.exited(end.monoNs);
     else attempt.result('abandoned');
   }
@@ -82,6 +82,12 @@ export const armedReading = (rounds: number): GuardReading => ({
   unit: 'rounds',
   held_ns: 0,
 });
+
+export const armedDetail = ({ outcome, by }: Fired) => `armed: ${outcome} by ${by}`;
+
+/** Resolves when the process has exited; undefined: `signal` has aborted before. */
+export const ended = (handle: ProcessHandle, signal: AbortSignal): Promise<ProcessEnd | undefined> =>
+  Promise.race([handle.exited, aborted(signal)]);
 
 function aborted(signal: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {

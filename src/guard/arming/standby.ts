@@ -5,12 +5,14 @@
  * An arming expires after three seconds. While memory is nearly short, the guard refreshes it.
  */
 import { OomscopeError } from '../../model/error.ts';
+import type { GuardTarget } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import { ProcessHandle } from '../../process/process-handle.ts';
 import { isTurn, type Turns } from '../../process/turns.ts';
 import type { AttemptContext } from '../ladder/attempt.ts';
 import type { Health } from '../ladder/health.ts';
 import { cgroupId } from '../ladder/machine-view.ts';
+import type { Response } from '../ladder/response.ts';
 import { placeOf } from '../rules/decide.ts';
 import type { Fired as FiredRule } from '../rules/detect.ts';
 import { placesOf } from '../rules/detect.ts';
@@ -19,7 +21,7 @@ import { identity } from '../rules/protect.ts';
 import type { Ranking } from '../rules/rank.ts';
 import type { Rule } from '../rules/rule.ts';
 import { type Armed, hasJustStarted } from './armed.ts';
-import { ArmedOutcomes, type ArmedTarget, armedReading } from './armed-outcomes.ts';
+import { ArmedOutcomes, type ArmedTarget, armedDetail, armedReading, ended } from './armed-outcomes.ts';
 import type { Arming } from './arming.ts';
 import type { Fired } from './fired.ts';
 import { hasMoved, placesNear, type Ranked, rankAfterMs, standingRanking } from './standing-ranking.ts';
@@ -51,6 +53,8 @@ export interface StandbyOptions extends Omit<AttemptContext, 'signal'> {
   raiseScore: boolean;
   /** Of several guards, only one arms a target at a place. */
   turns: Turns;
+  /** The running response that has chosen this process as its victim at this place. */
+  responding: (place: string, victim: GuardTarget) => Pick<Response, 'signalledByArming'> | undefined;
   /** Called with an unexpected error. Nothing more is announced about that target afterwards. */
   onError: (error: unknown) => void;
 }
@@ -69,7 +73,7 @@ export class Standby {
   /** When each place was last near (ms). */
   readonly #nearMs = new Map<string, number>();
   readonly #outcomes: ArmedOutcomes;
-  readonly #running = new Set<Promise<void>>();
+  readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
   #busy: ReadonlySet<string> = new Set();
   #rankedMs = Number.NEGATIVE_INFINITY;
@@ -271,6 +275,7 @@ export class Standby {
       target.turn.release();
       target.handle.close();
     };
+    const response = outcome === 'signalled' ? this.#options.responding(place, target.victim.target) : undefined;
     if (outcome === 'refused') {
       this.#outcomes.refused(target, fired);
       release();
@@ -278,14 +283,14 @@ export class Standby {
       release(); // the running response for this place signals the process, and announces it
     } else {
       this.#exiting.add(place);
-      const running = this.#outcomes
-        .exiting(target, fired, this.#closing.signal)
-        .catch(this.#options.onError)
-        .finally(() => {
-          this.#running.delete(running);
-          this.#exiting.delete(place);
-          release();
-        });
+      const { signal } = this.#closing;
+      response?.signalledByArming(fired.signalNs ?? fired.triggerNs, armedDetail(fired)); // it announces the result
+      const end = response ? ended(target.handle, signal) : this.#outcomes.exiting(target, fired, signal);
+      const running: Promise<unknown> = end.catch(this.#options.onError).finally(() => {
+        this.#running.delete(running);
+        this.#exiting.delete(place);
+        release();
+      });
       this.#running.add(running);
     }
   }

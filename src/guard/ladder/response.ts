@@ -62,6 +62,13 @@ export class Response {
     return this.#attempt.plan;
   }
 
+  /** Records that the armed victim was sent SIGKILL before this response came to that step. */
+  signalledByArming(atNs: bigint, detail: string): void {
+    this.#attempt.signalled(atNs);
+    this.#attempt.killed(performance.now());
+    this.#attempt.action('kill', 'done', detail);
+  }
+
   /** Runs the response to its end. Call it immediately after the constructor. Rejects only on an unexpected error. */
   async run(): Promise<void> {
     const { announce, machine, policy } = this.#context;

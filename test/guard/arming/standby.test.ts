@@ -113,6 +113,13 @@ async function setUp({
     },
     close() {},
   } as unknown as Arming;
+  let responds: number | undefined;
+  const taken: string[] = [];
+  const response = { signalledByArming: (_: bigint, detail: string) => taken.push(detail) };
+  /** A response runs in the system, with this process as its victim. */
+  const respond = (pid: number | undefined) => {
+    responds = pid;
+  };
   const events: Event[] = [];
   const on: Rule['on'] = inCgroup ? [{ kind: 'cgroup', glob: '/app' }] : [{ kind: 'system' }];
   const only = rule({ steps: [step('kill')], rank, on, ...(when && { when }) });
@@ -141,6 +148,7 @@ async function setUp({
     health,
     raiseScore: true,
     turns: new Turns(),
+    responding: (place, victim) => (place === '' && victim.pid === responds ? response : undefined),
     onError,
   });
   onTestFinished(() => standby.close());
@@ -157,7 +165,7 @@ async function setUp({
     const times = { triggerNs, decidedNs: null, signalNs, triggerTid: 1, fruitlessRounds: 10 };
     fired$.next({ armed: armed.at(-1) as Armed, by: 'addon', outcome, error, ...times });
   };
-  return { standby, machine, processes, pid: first.pid, real, armed, fire, events, standingRanking };
+  return { standby, machine, processes, pid: first.pid, real, armed, fire, events, standingRanking, respond, taken };
 }
 
 const endHolder = () => {
@@ -304,6 +312,17 @@ describe('a target that fires', () => {
     standby.update(levels(50, 150), new Set(['']));
     fire('dying');
     expect([types(events), armed.length]).toEqual([[], 1]);
+  });
+
+  test('that is the victim of a running response is reported by that response alone', async () => {
+    const { standby, fire, events, armed, respond, taken, pid } = await setUp();
+    respond(pid);
+    standby.update(levels(50, 150), new Set(['']));
+    fire('signalled');
+    expect([types(events), taken]).toEqual([[], ['armed: signalled by addon']]);
+    await endHolder();
+    await expect.poll(() => armed[0]?.isArmed, SOON).toBe(false);
+    expect(events).toEqual([]);
   });
 
   test('that does not exit is reported as abandoned when the standby is closed', async () => {
