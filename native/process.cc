@@ -45,8 +45,8 @@ int ReleaseMemory(int pidfd) { return syscall(SYS_process_mrelease, pidfd, 0) ==
 
 namespace {
 
-// The SCHED_RR priority of the JavaScript thread; 0: it has none.
-std::atomic<int> own_priority{0};
+// The SCHED_RR priority that a process gets for its exit; 0: none.
+std::atomic<int> exit_priority{0};
 
 // Six times the CPU time of a task of normal priority, each of which still gets the CPU every few milliseconds.
 constexpr int kExitNice = -8;
@@ -66,7 +66,7 @@ struct SchedulingAttributes {
 void Hurry(pid_t thread) {
   setpriority(PRIO_PROCESS, static_cast<id_t>(thread), kExitNice);
   sched_param parameters{};
-  parameters.sched_priority = own_priority;
+  parameters.sched_priority = exit_priority;
   if (parameters.sched_priority > 0) sched_setscheduler(thread, SCHED_RR, &parameters);
 }
 
@@ -250,20 +250,24 @@ Napi::Value SetScheduler(const Napi::CallbackInfo& info) {
     error = share.WatchBySignal();
     if (error != 0) share.Leave();  // no real-time priority that nothing limits
   }
-  if (error == 0) own_priority = policy == SCHED_OTHER ? 0 : priority;
+  if (error == 0) exit_priority = policy == SCHED_OTHER ? 0 : priority;
   errno = error;
   return Result(info, error == 0 ? 0 : -1);
 }
 
-// setDeadline(runtimeUs, periodUs): SCHED_DEADLINE for the calling thread, which runs JavaScript. setScheduler() ends it.
+// setDeadline(runtimeUs, periodUs, exitPriority): SCHED_DEADLINE for the calling thread, which runs JavaScript. setScheduler() ends it.
 Napi::Value SetDeadline(const Napi::CallbackInfo& info) {
   Arguments arguments(info, "setDeadline");
   uint64_t runtime_us = arguments.Unsigned("runtimeUs");
   uint64_t period_us = arguments.Unsigned("periodUs");
+  int priority = arguments.Int("exitPriority");
   if (!arguments.good()) return info.Env().Undefined();
   constexpr uint64_t kResetOnFork = 1;  // SCHED_FLAG_RESET_ON_FORK: without it, this thread could start no thread or process
   SchedulingAttributes wanted{sizeof(wanted), SCHED_DEADLINE, kResetOnFork, 0, 0, runtime_us * 1000, period_us * 1000, period_us * 1000};
-  return Result(info, syscall(SYS_sched_setattr, 0, &wanted, 0));
+  long result = syscall(SYS_sched_setattr, 0, &wanted, 0);
+  // On the only CPU nothing else would run until the victim has exited, and this thread leaves it enough of that CPU.
+  if (result == 0) exit_priority = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? priority : 0;
+  return Result(info, result);
 }
 
 // sendDatagram(path, text): sends to a unix socket; "@name" is an abstract address. Does not wait for a slow receiver.
