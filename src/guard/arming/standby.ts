@@ -29,9 +29,10 @@ import { hasMoved, placesNear, type Ranked, rankAfterMs, standingRanking } from 
 const EXPIRES_MS = 3000;
 /**
  * The armed target is signalled after this many reclaims in a row that freed nothing. The kernel's OOM killer kills
- * after about 35 of them for a cgroup at its limit, and after 16 for the system.
+ * after about 35 of them for a cgroup at its limit, and after 16 for the system. Shared memory is free only at the end of an exit, when the
+ * kernel no longer sees the process: if nothing were left to reclaim by then, it would kill another one.
  */
-const FRUITLESS_ROUNDS = { system: 10, cgroup: 12 };
+const FRUITLESS_ROUNDS = { system: 10, cgroup: 12, cgroupShared: 3 };
 const HIGHEST_ADJ = 1000;
 /** How long a target stays armed while usage does not grow (ms): a storm of processes takes memory in steps. */
 const LINGER_MS = 1000;
@@ -199,7 +200,8 @@ export class Standby {
     if (!victim) return;
     const turn = this.#options.turns.take(`armed ${place}`);
     if (!isTurn(turn)) return;
-    const rounds = FRUITLESS_ROUNDS[cgroup ? 'cgroup' : 'system'];
+    const isShared = victim.members.some(({ shmem_bytes = 0, rss_bytes }) => shmem_bytes > rss_bytes / 2);
+    const rounds = FRUITLESS_ROUNDS[cgroup ? (isShared ? 'cgroupShared' : 'cgroup') : 'system'];
     const fired = { rule, cgroup, readings: [armedReading(rounds)] };
     const target = this.#arm({ fired, victim, ranking, sample }, rounds);
     if (target) this.#targets.set(place, { ...target, kernelKills, turn });

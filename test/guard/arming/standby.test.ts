@@ -65,6 +65,8 @@ interface SetUp {
   when?: Rule['when'];
   /** How fast memory shrinks when the victim is armed (MiB/s). */
   growth?: number;
+  /** How much of the memory of both processes is shared memory (MiB). */
+  shared?: number;
   /** The rule watches the cgroup /app, which holds both processes, instead of the system. */
   inCgroup?: boolean;
 }
@@ -78,13 +80,14 @@ async function setUp({
   adjustment = 'raised',
   when,
   growth,
+  shared = 0,
   inCgroup = false,
 }: SetUp = {}) {
   const [first, second, real] = await pair();
   const claimed = real - before * MIB;
-  const processes = [
-    { ...first, rss_bytes: claimed },
-    { ...second, rss_bytes: claimed - lead * MIB },
+  const processes: SampledProcess[] = [
+    { ...first, rss_bytes: claimed, shmem_bytes: shared * MIB },
+    { ...second, rss_bytes: claimed - lead * MIB, shmem_bytes: shared * MIB },
   ];
   const levelsHere = inCgroup ? levelsOfCgroup : levels;
   const armed: Armed[] = [];
@@ -215,6 +218,15 @@ describe('the ranking by which a target was armed', () => {
     await endHolder();
     expect(standingRanking(100, 140)).toBeUndefined();
   });
+});
+
+test.each([
+  ['of a cgroup', { inCgroup: true }, 12],
+  ['of a cgroup, whose memory is shared memory', { inCgroup: true, shared: 200 }, 3],
+  ['of the system', { shared: 200 }, 10],
+])('a target %s is signalled after a number of fruitless reclaims', async (_, options, rounds) => {
+  const { armed } = await setUp(options);
+  expect(armed.map(({ condition }) => condition.fruitlessRounds)).toEqual([rounds]);
 });
 
 describe('a target whose rule also asks whether memory shrinks', () => {
