@@ -255,18 +255,17 @@ Napi::Value SetScheduler(const Napi::CallbackInfo& info) {
   return Result(info, error == 0 ? 0 : -1);
 }
 
-// setDeadline(runtimeUs, periodUs, exitPriority): SCHED_DEADLINE for the calling thread, which runs JavaScript. setScheduler() ends it.
+// setDeadline(runtimeUs, periodUs): SCHED_DEADLINE for the calling thread, which runs JavaScript. setScheduler() ends it.
 Napi::Value SetDeadline(const Napi::CallbackInfo& info) {
   Arguments arguments(info, "setDeadline");
   uint64_t runtime_us = arguments.Unsigned("runtimeUs");
   uint64_t period_us = arguments.Unsigned("periodUs");
-  int priority = arguments.Int("exitPriority");
   if (!arguments.good()) return info.Env().Undefined();
   constexpr uint64_t kResetOnFork = 1;  // SCHED_FLAG_RESET_ON_FORK: without it, this thread could start no thread or process
   SchedulingAttributes wanted{sizeof(wanted), SCHED_DEADLINE, kResetOnFork, 0, 0, runtime_us * 1000, period_us * 1000, period_us * 1000};
   long result = syscall(SYS_sched_setattr, 0, &wanted, 0);
-  // On the only CPU nothing else would run until the victim has exited, and this thread leaves it enough of that CPU.
-  if (result == 0) exit_priority = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? priority : 0;
+  // This is for machines with one CPU: there nothing else would run until the victim has exited, and this thread leaves it enough time.
+  if (result == 0) exit_priority = 0;
   return Result(info, result);
 }
 

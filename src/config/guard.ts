@@ -35,7 +35,7 @@ const guardTable = table({
   realtime_priority: field(
     whole(0, 99),
     1,
-    'the guard runs before all processes that reclaim memory, and may use memory reserves of the kernel: for 4 ms of CPU time in every 6 ms (SCHED_DEADLINE), or with this SCHED_RR priority where the kernel refuses that; 0: normal scheduling',
+    'SCHED_RR priority of the guard, which then runs before all processes that reclaim memory and may use memory reserves of the kernel; on a machine with one CPU it is SCHED_DEADLINE with 4 of every 6 ms; 0: normal scheduling',
   ),
   state_file: optional(
     text,

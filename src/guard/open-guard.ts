@@ -3,6 +3,7 @@
  * priority, oom_score_adj.
  */
 
+import { availableParallelism } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import type { GuardPrograms } from '../bpf/load/guard-loader.ts';
 import type { EnvelopeFactory } from '../events/envelope.ts';
@@ -97,8 +98,8 @@ const OWN_ADJ = -900;
  */
 const OWN_NICE = -20;
 /**
- * CPU time of JavaScript at real-time priority (ms). A machine with one slow CPU would otherwise run nothing else for 70 to 380 ms while
- * the guard chooses (docs/guard-benchmarks.md).
+ * CPU time of JavaScript at real-time priority (ms), on a machine with one CPU. Otherwise a slow one would run nothing else for 70 to 380 ms
+ * while the guard chooses (docs/guard-benchmarks.md). With several CPUs, the others run meanwhile.
  */
 const SLICES = { runMs: 4, everyMs: 6 };
 /**
@@ -234,7 +235,8 @@ function prepare({ lockMemory, realtimePriority }: GuardConfig, notes: string[])
     lockMemory,
     oomScoreAdj: OWN_ADJ,
     nice: OWN_NICE,
-    ...(realtimePriority > 0 && { realtimePriority, realtimeSlices: SLICES }),
+    ...(realtimePriority > 0 && { realtimePriority }),
+    ...(availableParallelism() === 1 && { realtimeSlices: SLICES }),
   });
   notes.push(...survivalNotes(survived));
   return undo;

@@ -186,10 +186,9 @@ export interface SystemCalls {
   /**
    * SCHED_DEADLINE for the calling thread: it runs before the threads of all other policies, for at most this CPU time in each period.
    * EBUSY: the thread may not use all CPUs, or threads of this policy have taken too much of them already.
-   *
-   * @param exitPriority the SCHED_RR priority of a process after SIGKILL, on a machine of several CPUs
+   * A process after SIGKILL gets no real-time priority then.
    */
-  setDeadline(runtimeUs: number, periodUs: number, exitPriority: number): number;
+  setDeadline(runtimeUs: number, periodUs: number): number;
   /** Takes an exclusive flock(2), held until the descriptor is closed. EWOULDBLOCK: another process has the lock. */
   lockFile(fd: number): number;
   /** Sends to a unix datagram socket; `@name` is an abstract address. */

@@ -73,7 +73,7 @@ export function survive(wanted: Survival): { survived: Survived; undo: () => voi
   });
   attempt('realtimePriority', () => {
     const { realtimePriority: priority = 0, realtimeSlices: slices } = wanted;
-    const inSlices = slices && native.setDeadline(slices.runMs * 1000, slices.everyMs * 1000, priority) === 0;
+    const inSlices = slices && native.setDeadline(slices.runMs * 1000, slices.everyMs * 1000) === 0;
     if (!inSlices)
       checked(
         native.setScheduler(SCHED_RR, priority),

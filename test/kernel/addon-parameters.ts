@@ -46,7 +46,7 @@ export const parameters: Record<string, readonly Parameter[]> = {
   dropFilePages: [],
   setNice: [int('value')],
   setScheduler: [int('policy'), int('priority')],
-  setDeadline: [unsigned('runtimeUs'), unsigned('periodUs'), int('exitPriority')],
+  setDeadline: [unsigned('runtimeUs'), unsigned('periodUs')],
   lockFile: [int('fd')],
   sendDatagram: [path('path'), { name: 'text', kind: 'text' }],
   mapUpdate: [int('fd'), bytes('key'), bytes('value'), unsigned('flags')],
