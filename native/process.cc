@@ -64,7 +64,9 @@ struct SchedulingAttributes {
 };
 
 void Hurry(pid_t thread) {
-  setpriority(PRIO_PROCESS, static_cast<id_t>(thread), kExitNice);
+  errno = 0;
+  int nice = getpriority(PRIO_PROCESS, static_cast<id_t>(thread));
+  if (errno == 0 && nice > kExitNice) setpriority(PRIO_PROCESS, static_cast<id_t>(thread), kExitNice);
   sched_param parameters{};
   parameters.sched_priority = exit_priority;
   if (parameters.sched_priority > 0) sched_setscheduler(thread, SCHED_RR, &parameters);
@@ -263,8 +265,9 @@ Napi::Value SetDeadline(const Napi::CallbackInfo& info) {
   if (!arguments.good()) return info.Env().Undefined();
   constexpr uint64_t kResetOnFork = 1;  // SCHED_FLAG_RESET_ON_FORK: without it, this thread could start no thread or process
   SchedulingAttributes wanted{sizeof(wanted), SCHED_DEADLINE, kResetOnFork, 0, 0, runtime_us * 1000, period_us * 1000, period_us * 1000};
+  JavaScriptShare().Leave();
   long result = syscall(SYS_sched_setattr, 0, &wanted, 0);
-  // This is for machines with one CPU: there nothing else would run until the victim has exited, and this thread leaves it enough time.
+  // This is for machines with one CPU. There a victim with SCHED_RR would let nothing else run, and the slices leave it enough time.
   if (result == 0) exit_priority = 0;
   return Result(info, result);
 }

@@ -5,6 +5,8 @@
 // tasks of V8, which may wait in a loop for a worker thread that has no CPU. So a timer of the CPU time of that thread checks, too.
 #pragma once
 
+#include <sched.h>
+
 #include <atomic>
 #include <cstdint>
 #include <ctime>
@@ -41,10 +43,11 @@ class RealtimeShare {
   void Begin();
   // After each piece of work: lowers the priority when the share is used up.
   void End();
-  // Before long work: normal priority for a period from now on.
+  // Before long work: normal priority for a period from now on, and then until the next Begin().
   void Lower();
 
   bool is_realtime() const { return realtime_; }
+  bool is_lowered() const { return policy_ != SCHED_OTHER && !realtime_; }
   uint64_t times_lowered() const { return times_lowered_; }
   uint64_t longest_ns() const { return longest_ns_; }  // most CPU time that a period had at real-time priority
 

@@ -182,6 +182,8 @@ void RingReader::Poll(size_t index, cpu_set_t cpus) {
   wake_event.data.u64 = kWakeEvent;
   epoll_ctl(epoll, EPOLL_CTL_ADD, wake_fd, &wake_event);
   bool watching = false;
+  bool waited_for_priority = false;
+  constexpr int kPeriodMs = kPollerLimit.period_ns / 1'000'000 + 1;
 
   for (;;) {
     bool want;
@@ -195,33 +197,34 @@ void RingReader::Poll(size_t index, cpu_set_t cpus) {
       watching = want;
     }
     epoll_event ready[2];
-    int count = epoll_wait(epoll, ready, 2, -1);
+    // Real-time priority comes back in time for the next record. Once is enough: it may be refused for ever, see Begin().
+    bool waits_for_priority = share.is_lowered() && !waited_for_priority;
+    int count = epoll_wait(epoll, ready, 2, waits_for_priority ? kPeriodMs : -1);
+    waited_for_priority = waits_for_priority || (waited_for_priority && share.is_lowered());
     share.Begin();
     for (int i = 0; i < count; i++) {
       if (ready[i].data.u64 == kWakeEvent) {
         eventfd_t ignored;
         eventfd_read(wake_fd, &ignored);
       } else {
-        Drain(index);
+        Drain();
       }
     }
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      if (armed_.has_dying()) armed_.ReleaseDying(lock, shares_[index]);
+      if (armed_.has_dying()) armed_.ReleaseDying(lock, share);
     }
     share.End();
   }
   close(epoll);
 }
 
-void RingReader::Drain(size_t index) {
+void RingReader::Drain() {
   bool deliver;
   std::unique_lock<std::mutex> reading;  // JavaScript waits for the state of the machine while it is being read
   {
     std::unique_lock<std::mutex> lock(mutex_);
     Fill();
-    // before the delivery, because JavaScript needs a CPU and memory to run
-    if (armed_.has_dying()) armed_.ReleaseDying(lock, shares_[index]);
     // Also while JavaScript has another batch: it may wait for the CPU that is busy in the OOM killer.
     if (filling_.urgent_cpu >= 0 && !closed_) AvoidCpu(filling_.urgent_cpu);
     deliver = credit_ && filling_.used > 0 && !closed_;

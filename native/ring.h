@@ -60,7 +60,7 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   bool Open(const RingOptions& options, Napi::Env env, Napi::Function on_batch);
   void Stop();
   void Poll(size_t index, cpu_set_t cpus);
-  void Drain(size_t index);
+  void Drain();
   bool Fill();
   void TakeOut();
   void AvoidCpu(int cpu);

@@ -40,15 +40,17 @@ if (version[0] < 22 || (version[0] === 22 && version[1] < 13)) {
 function keepCompiled() {
   var env = process.env;
   var uid = process.getuid();
-  var ofUser = env.XDG_CACHE_HOME || (env.HOME && path.join(env.HOME, '.cache'));
-  var directory = uid === 0 ? '/var/cache/oomscope' : ofUser && path.join(ofUser, 'oomscope');
+  var ofUser = path.isAbsolute(env.XDG_CACHE_HOME || '')
+    ? env.XDG_CACHE_HOME
+    : path.join(env.HOME || '/nonexistent', '.cache');
+  var directory = uid === 0 ? '/var/cache/oomscope' : path.join(ofUser, 'oomscope');
   var found;
   try {
-    fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if (!fs.existsSync(directory)) fs.mkdirSync(directory, { recursive: uid !== 0, mode: 0o700 });
     found = fs.lstatSync(directory);
-    if (found.isDirectory() && found.uid === uid && (found.mode & 0o22) === 0) modules.enableCompileCache(directory);
+    if (found.isDirectory() && found.uid === uid && (found.mode & 0o77) === 0) modules.enableCompileCache(directory);
   } catch (_) {
-    // a file system that is only read: it compiles at each start
+    // no home, or a file system that is only read: it compiles at each start
   }
 }
 

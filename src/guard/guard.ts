@@ -120,10 +120,8 @@ export class Guard implements AsyncDisposable {
       announce: this.#announce,
       health: this.#health,
       turns: this.#turns,
-      responding: (place, victim) => {
-        const response = this.#responses.get(place);
-        return response && identity(response.plan.victim) === identity(victim) ? response : undefined;
-      },
+      responding: (victim) =>
+        [...this.#responses.values()].find(({ plan }) => identity(plan.victim) === identity(victim)),
       onError: (error) => this.#events.error(error),
     });
   }

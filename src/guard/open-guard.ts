@@ -3,12 +3,12 @@
  * priority, oom_score_adj.
  */
 
-import { availableParallelism } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import type { GuardPrograms } from '../bpf/load/guard-loader.ts';
 import type { EnvelopeFactory } from '../events/envelope.ts';
 import { oomdPreference } from '../linux/oomd-preference.ts';
 import { startTicksOf } from '../linux/process-reader.ts';
+import { readIfPresent } from '../linux/read-if-present.ts';
 import { lackingFor } from '../linux/rights.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Sample } from '../model/sample.ts';
@@ -227,6 +227,9 @@ const rightsNotes = (): string[] =>
       return `runs without ${capability}: ${lacks}`;
     });
 
+/** Whether the machine has one CPU, whatever share of its CPUs this process may use. */
+const hasOneCpu = (): boolean => readIfPresent('/sys/devices/system/cpu/online')?.trim() === '0';
+
 /** @returns a function that restores the priority and unlocks the memory */
 function prepare({ lockMemory, realtimePriority }: GuardConfig, notes: string[]): () => void {
   // Opens a pidfd once, so that the code for it is loaded before memory is locked.
@@ -236,7 +239,7 @@ function prepare({ lockMemory, realtimePriority }: GuardConfig, notes: string[])
     oomScoreAdj: OWN_ADJ,
     nice: OWN_NICE,
     ...(realtimePriority > 0 && { realtimePriority }),
-    ...(availableParallelism() === 1 && { realtimeSlices: SLICES }),
+    ...(hasOneCpu() && { realtimeSlices: SLICES }),
   });
   notes.push(...survivalNotes(survived));
   return undo;

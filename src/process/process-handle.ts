@@ -92,7 +92,7 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
   }
 
   /**
-   * Sends a signal to the whole process. After SIGKILL the process gets the priority of this thread, so that it frees its
+   * Sends a signal to the whole process. After SIGKILL the process gets a higher priority (see `hurryExit()`), so that it frees its
    * memory even while other processes use all CPU time. @returns false: the process has exited
    *
    * @throws OomscopeError NOT_PERMITTED, SYSTEM_CALL, CLOSED

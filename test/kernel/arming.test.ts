@@ -210,7 +210,8 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
     const armed = arming.arm(handle, condition, { expiresInMs: 60_000 });
     hog.kill('SIGCONT');
-    while (handle.state()?.dying === false); // this thread reads no record meanwhile
+    const end = performance.now() + 20_000;
+    while (handle.state()?.dying === false && performance.now() < end); // this thread reads no record meanwhile
     arming.arm(handleOf(next), condition, { expiresInMs: 10_000 });
     await hog.ended;
     await settled();

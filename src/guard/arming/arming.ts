@@ -111,8 +111,9 @@ export class Arming implements Disposable {
   arm(handle: ProcessHandle, condition: ArmCondition, { expiresInMs, oomScoreAdj }: ArmTerms): Armed {
     if (this.#closed) throw new OomscopeError('CLOSED', 'The arming is closed.');
     this.#check(handle);
-    this.#slots.find((armed) => armed?.isArmed && armed.condition.domain === condition.domain)?.disarm();
-    const slot = this.#freeSlot();
+    const before = this.#slots.find((armed) => armed?.isArmed && armed.condition.domain === condition.domain);
+    before?.disarm();
+    const slot = this.#freeSlot(before?.slot);
     if (slot === undefined) {
       throw new OomscopeError('USAGE', `Expected at most ${GuardLimit.ARMINGS} targets to be armed at a time.`);
     }
@@ -180,11 +181,13 @@ export class Arming implements Disposable {
     this.close();
   }
 
-  /** The free slot that was used the longest ago, so that records about its last target have arrived. */
-  #freeSlot(): number | undefined {
+  /** The next free slot in turn, and `last` only if no other is free: records about its last target may still arrive. */
+  #freeSlot(last: number | undefined): number | undefined {
     const { length } = this.#slots;
-    const inTurn = this.#slots.map((_, i) => (this.#lastSlot + 1 + i) % length);
-    return inTurn.find((slot) => !this.#slots[slot]?.isArmed);
+    const free = this.#slots
+      .map((_, i) => (this.#lastSlot + 1 + i) % length)
+      .filter((slot) => !this.#slots[slot]?.isArmed);
+    return free.find((slot) => slot !== last) ?? free[0];
   }
 
   #check(handle: ProcessHandle): void {

@@ -6,17 +6,16 @@
  */
 import { OomscopeError } from '../../model/error.ts';
 import type { GuardTarget } from '../../model/guard.ts';
-import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
+import type { Sample, SampledCgroup } from '../../model/sample.ts';
 import { ProcessHandle } from '../../process/process-handle.ts';
 import { isTurn, type Turns } from '../../process/turns.ts';
 import type { AttemptContext } from '../ladder/attempt.ts';
 import type { Health } from '../ladder/health.ts';
 import { cgroupId } from '../ladder/machine-view.ts';
 import type { Response } from '../ladder/response.ts';
-import { placeOf } from '../rules/decide.ts';
+import { heldDying, placeOf } from '../rules/decide.ts';
 import type { Fired as FiredRule } from '../rules/detect.ts';
-import { placesOf } from '../rules/detect.ts';
-import { isNearWithoutGrowth, isShrinking } from '../rules/pace.ts';
+import { isShrinking } from '../rules/pace.ts';
 import { identity } from '../rules/protect.ts';
 import type { Ranking } from '../rules/rank.ts';
 import type { Rule } from '../rules/rule.ts';
@@ -24,18 +23,23 @@ import { type Armed, hasJustStarted } from './armed.ts';
 import { ArmedOutcomes, type ArmedTarget, armedDetail, armedReading, ended } from './armed-outcomes.ts';
 import type { Arming } from './arming.ts';
 import type { Fired } from './fired.ts';
-import { hasMoved, placesNear, type Ranked, rankAfterMs, standingRanking } from './standing-ranking.ts';
+import {
+  hasMoved,
+  lingersAt,
+  placesNear,
+  type Ranked,
+  rankAfterMs,
+  roundsFor,
+  standingRanking,
+  victimNow,
+} from './standing-ranking.ts';
 
 const EXPIRES_MS = 3000;
-/**
- * The armed target is signalled after this many reclaims in a row that freed nothing. The kernel's OOM killer kills
- * after about 35 of them for a cgroup at its limit, and after 16 for the system. Shared memory is free only at the end of an exit, when the
- * kernel no longer sees the process: if nothing were left to reclaim by then, it would kill another one.
- */
-const FRUITLESS_ROUNDS = { system: 10, cgroup: 12, cgroupShared: 3 };
 const HIGHEST_ADJ = 1000;
 /** How long a target stays armed while usage does not grow (ms): a storm of processes takes memory in steps. */
 const LINGER_MS = 1000;
+/** A dying process that frees this share of what the first candidate would free is waited for. */
+const ENOUGH_SHARE = 0.25;
 /** How long after a target was disarmed a record about it may still arrive (ms). */
 const LATE_RECORD_MS = 1000;
 
@@ -54,8 +58,8 @@ export interface StandbyOptions extends Omit<AttemptContext, 'signal'> {
   raiseScore: boolean;
   /** Of several guards, only one arms a target at a place. */
   turns: Turns;
-  /** The running response that has chosen this process as its victim at this place. */
-  responding: (place: string, victim: GuardTarget) => Pick<Response, 'signalledByArming'> | undefined;
+  /** The running response that has chosen this process as its victim. */
+  responding: (victim: GuardTarget) => Pick<Response, 'signalledByArming'> | undefined;
   /** Called with an unexpected error. Nothing more is announced about that target afterwards. */
   onError: (error: unknown) => void;
 }
@@ -79,6 +83,8 @@ export class Standby {
   #busy: ReadonlySet<string> = new Set();
   #rankedMs = Number.NEGATIVE_INFINITY;
   #rankTookMs = 0;
+  /** Whether a place was not armed because a process was dying there. */
+  #waits = false;
 
   constructor(options: StandbyOptions) {
     this.#options = options;
@@ -102,19 +108,26 @@ export class Standby {
       const moved = hasMoved(target, this.#options.machine);
       if (moved) this.#rankedMs = Number.NEGATIVE_INFINITY;
       else if (near.has(place)) continue;
-      if (!moved && this.#lingers(place, target, levels) && this.#refresh(place)) lingers = true;
+      const recent = levels.mono_ms - (this.#nearMs.get(place) ?? 0) <= LINGER_MS;
+      if (!moved && recent && lingersAt(place, target.fired.rule, levels) && this.#refresh(place)) lingers = true;
       else this.#disarm(place);
     }
     if (near.size === 0) return lingers;
     for (const place of busy) {
-      if (near.delete(place)) this.#refresh(place);
+      const target = this.#targets.get(place);
+      if (!near.has(place) || !target || !this.#options.responding(target.victim.target)) continue;
+      near.delete(place);
+      this.#refresh(place);
     }
     if (near.size === 0) return true;
-    const shrinking = [...near.values()].some(({ cgroup }) => isShrinking(levels, cgroup));
+    const shrinking = this.#waits || [...near.values()].some(({ cgroup }) => isShrinking(levels, cgroup));
     const again = levels.mono_ms - this.#rankedMs > rankAfterMs(shrinking, this.#rankTookMs);
     const began = performance.now();
     const sample = again ? this.unraised(this.#options.machine.whole(levels)) : levels;
-    if (again) this.#rankedMs = levels.mono_ms;
+    if (again) {
+      this.#rankedMs = levels.mono_ms;
+      this.#waits = false;
+    }
     for (const [place, { rule, cgroup }] of near) {
       if (again) this.#rank(place, rule, cgroup, sample);
       else this.#refresh(place);
@@ -129,7 +142,7 @@ export class Standby {
    */
   standingRanking(fired: FiredRule, levels: Sample): StandingRanking | undefined {
     const target = this.#targets.get(placeOf(fired));
-    const now = target?.fired.rule === fired.rule ? this.#now(target, levels) : undefined;
+    const now = target?.fired.rule === fired.rule ? victimNow(target, levels, this.#options.machine) : undefined;
     const ranking = target && now && standingRanking(target, now, levels);
     if (!ranking) return undefined;
     return { ranking, sample: { ...levels, processes: target.sample.processes }, handle: target.handle };
@@ -157,41 +170,28 @@ export class Standby {
     await Promise.all(this.#running);
   }
 
-  /** Whether a place is no longer near only because its memory has just stopped growing. */
-  #lingers(place: string, { fired: { rule } }: ArmedTarget, levels: Sample): boolean {
-    if (levels.mono_ms - (this.#nearMs.get(place) ?? 0) > LINGER_MS) return false;
-    const at = placesOf(rule.on, levels).find((cgroup) => placeOf({ cgroup }) === place);
-    return (place === '' || at !== undefined) && isNearWithoutGrowth(rule, levels, at);
-  }
-
-  /** The current state of the victim's process; undefined: the process is dying or has exited. */
-  #now({ handle, victim, fired }: ArmedTarget, { system }: Sample): SampledProcess | undefined {
-    const [member] = victim.members;
-    const seen = handle.state();
-    if (!member || !seen || seen.dying || seen.startTicks !== member.start_ticks) return undefined;
-    if (hasMoved({ victim, fired }, this.#options.machine)) return undefined;
-    if (victim.members.length > 1) return member; // the members of a storm (see unit.ts) are each checked before the signal
-    const swapped = system.swap_free_bytes < system.swap_total_bytes;
-    const swap_bytes = swapped ? (this.#options.machine.process(member.pid)?.swap_bytes ?? 0) : 0;
-    return { ...member, rss_bytes: seen.rssBytes, swap_bytes };
-  }
-
   /**
-   * Arms the first candidate of a new ranking, unless that candidate is already armed. While a process is dying there, its
-   * memory is still held and reclaims may be fruitless, so another target would be signalled at once.
+   * Arms the first candidate of a new ranking, unless that candidate is already armed. While another process is dying there and will
+   * free a large part of that, none is armed: reclaims are still fruitless, so it would be signalled at once.
    */
   #rank(place: string, rule: Rule, cgroup: SampledCgroup | undefined, sample: Sample): void {
     const { policy, machine } = this.#options;
-    if (policy.dying({ cgroup }, sample)) {
-      this.#refresh(place);
-      return;
-    }
     const ranking = policy.rank(rule, cgroup, sample);
     const helps = policy.whyNoHelp({ rule, cgroup }, sample, ranking) === undefined;
     const victim = helps ? ranking.candidates[0] : undefined;
+    const dying = policy.dying({ cgroup }, sample);
+    if (dying && victim && heldDying(dying) >= ENOUGH_SHARE * victim.freesBytes) {
+      const members = this.#targets.get(place)?.victim.members ?? [];
+      if (members.some((member) => identity(member) === identity(dying))) this.#refresh(place);
+      else this.#disarm(place);
+      this.#waits = true;
+      return;
+    }
     const kernelKills = machine.kernelKills();
     const before = this.#targets.get(place);
-    if (before && victim && identity(before.victim.target) === identity(victim.target)) {
+    const rounds = victim ? roundsFor(victim, cgroup) : 0;
+    const same = before && victim && identity(before.victim.target) === identity(victim.target);
+    if (same && before.armed.condition.fruitlessRounds === rounds) {
       Object.assign(before, { victim, ranking, sample, kernelKills });
       before.armed.raise(victim.members);
       if (this.#refresh(place)) return;
@@ -200,8 +200,6 @@ export class Standby {
     if (!victim) return;
     const turn = this.#options.turns.take(`armed ${place}`);
     if (!isTurn(turn)) return;
-    const isShared = victim.members.some(({ shmem_bytes = 0, rss_bytes }) => shmem_bytes > rss_bytes / 2);
-    const rounds = FRUITLESS_ROUNDS[cgroup ? (isShared ? 'cgroupShared' : 'cgroup') : 'system'];
     const fired = { rule, cgroup, readings: [armedReading(rounds)] };
     const target = this.#arm({ fired, victim, ranking, sample }, rounds);
     if (target) this.#targets.set(place, { ...target, kernelKills, turn });
@@ -277,7 +275,7 @@ export class Standby {
       target.turn.release();
       target.handle.close();
     };
-    const response = outcome === 'signalled' ? this.#options.responding(place, target.victim.target) : undefined;
+    const response = outcome === 'signalled' ? this.#options.responding(target.victim.target) : undefined;
     if (outcome === 'refused') {
       this.#outcomes.refused(target, fired);
       release();

@@ -4,10 +4,11 @@
  */
 import type { GuardRank } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
+import type { ProcessHandle } from '../../process/process-handle.ts';
 import type { MachineView } from '../ladder/machine-view.ts';
 import { placeOf } from '../rules/decide.ts';
 import { type Fired, placesOf } from '../rules/detect.ts';
-import { isNear } from '../rules/pace.ts';
+import { isNear, isNearWithoutGrowth } from '../rules/pace.ts';
 import type { Candidate, Ranking } from '../rules/rank.ts';
 import type { Rule } from '../rules/rule.ts';
 import { PROJECTED_SECONDS } from '../rules/score.ts';
@@ -60,6 +61,20 @@ export function standingRanking(ranked: Ranked, now: SampledProcess, levels: Sam
   return { ...ranking, candidates: [current, ...ranking.candidates.slice(1)] };
 }
 
+/**
+ * The armed target is signalled after this many reclaims in a row that freed nothing. The kernel's OOM killer kills
+ * after about 35 of them for a cgroup at its limit, and after 16 for the system. Shared memory is free only at the end of an exit, when the
+ * kernel no longer sees the process: if nothing were left to reclaim by then, it would kill another one.
+ */
+const FRUITLESS_ROUNDS = { system: 10, cgroup: 12, cgroupShared: 3 };
+
+export function roundsFor({ members, freesBytes }: Candidate, cgroup: SampledCgroup | undefined): number {
+  const sum = (of: (process: SampledProcess) => number) => members.reduce((total, member) => total + of(member), 0);
+  const held = sum(heldBytes);
+  const isShared = sum(({ shmem_bytes = 0 }) => shmem_bytes) > held / 2 && freesBytes > held / 2;
+  return FRUITLESS_ROUNDS[cgroup ? (isShared ? 'cgroupShared' : 'cgroup') : 'system'];
+}
+
 /** The places where a rule that kills single processes is near to firing (see `isNear()`), with the first such rule. */
 export function placesNear(rules: readonly Rule[], levels: Sample) {
   const near = new Map<string, { rule: Rule; cgroup: SampledCgroup | undefined }>();
@@ -72,6 +87,28 @@ export function placesNear(rules: readonly Rule[], levels: Sample) {
     }
   }
   return near;
+}
+
+/** Whether a place is no longer near only because its memory has just stopped growing. */
+export function lingersAt(place: string, rule: Rule, levels: Sample): boolean {
+  const at = placesOf(rule.on, levels).find((cgroup) => placeOf({ cgroup }) === place);
+  return (place === '' || at !== undefined) && isNearWithoutGrowth(rule, levels, at);
+}
+
+/** The current state of the victim's first process; undefined: the process is dying or has exited, or has left. */
+export function victimNow(
+  { handle, victim, fired }: Pick<Ranked, 'victim' | 'fired'> & { handle: ProcessHandle },
+  { system }: Sample,
+  machine: MachineView,
+): SampledProcess | undefined {
+  const [member] = victim.members;
+  const seen = handle.state();
+  if (!member || !seen || seen.dying || seen.startTicks !== member.start_ticks) return undefined;
+  if (hasMoved({ victim, fired }, machine)) return undefined;
+  if (victim.members.length > 1) return member; // the members of a storm (see unit.ts) are each checked before the signal
+  const swapped = system.swap_free_bytes < system.swap_total_bytes;
+  const swap_bytes = swapped ? (machine.process(member.pid)?.swap_bytes ?? 0) : 0;
+  return { ...member, rss_bytes: seen.rssBytes, swap_bytes };
 }
 
 /** Whether the first process of the victim has left the cgroup where memory is short. */

@@ -31,6 +31,7 @@ export class Attempt {
   readonly #context: AttemptContext;
   readonly #triggerNs: bigint;
   #signalNs: bigint | undefined;
+  #hasKilled = false;
 
   /**
    * Announces the plan.
@@ -71,7 +72,8 @@ export class Attempt {
    * the sample
    */
   killed(nowMs: number): void {
-    this.#context.policy.killed(nowMs);
+    if (!this.#hasKilled) this.#context.policy.killed(nowMs);
+    this.#hasKilled = true;
   }
 
   action(step: GuardStep, outcome: GuardActionOutcome, detail: string | null): void {

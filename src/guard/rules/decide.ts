@@ -12,6 +12,7 @@ import { ObservedClock } from './observed-clock.ts';
 import { identity, type Protection, type Rejected, rejection, type Self, sparesItsGroup } from './protect.ts';
 import { type Candidate, type Ranking, rankCandidates } from './rank.ts';
 import type { PolicyOptions, Rule } from './rule.ts';
+import { heldBytes } from './unit.ts';
 
 export type Decision =
   | { kind: 'kill'; fired: Fired; victim: Candidate; ranking: Ranking }
@@ -72,7 +73,7 @@ export class Policy {
 
     const dying = this.dying(fired, sample);
     if (dying)
-      return skip('being_freed', `${dying.comm} (pid ${dying.pid}) is dying and holds ${dying.rss_bytes} bytes`);
+      return skip('being_freed', `${dying.comm} (pid ${dying.pid}) is dying and holds ${heldDying(dying)} bytes`);
 
     const ranking = ranked ?? this.rank(fired.rule, fired.cgroup, sample);
     const [victim] = ranking.candidates;
@@ -176,13 +177,17 @@ export class Policy {
     this.#dyingSince = new Map(dying.map((one) => [identity(one), this.#dyingSince.get(identity(one)) ?? now]));
     const hopeful = dying.filter(
       (process) =>
-        process.rss_bytes + process.swap_bytes >= WORTH_WAITING_BYTES &&
+        heldDying(process) >= WORTH_WAITING_BYTES &&
         (!cgroup || isWithin(process.cgroup, cgroup.path)) &&
         now - (this.#dyingSince.get(identity(process)) ?? now) < DYING_PATIENCE_MS,
     );
-    return hopeful.sort((a, b) => b.rss_bytes - a.rss_bytes)[0];
+    return hopeful.sort((a, b) => heldDying(b) - heldDying(a))[0];
   }
 }
+
+/** The memory that a dying process will free. Its shared memory is free when it is a zombie, and not before. */
+export const heldDying = (process: SampledProcess): number =>
+  Math.max(heldBytes(process), process.state === 'Z' ? 0 : (process.shmem_bytes ?? 0));
 
 /** The place where a rule fired: the path of the cgroup, or "" for the system. */
 export const placeOf = ({ cgroup }: Pick<Fired, 'cgroup'>) => cgroup?.path ?? '';

@@ -129,7 +129,8 @@ export class ProcessTable {
       sample.uid = status.uid;
       sample.swap_bytes = status.swapBytes;
       sample.page_tables_bytes = status.pageTablesBytes;
-      sample.shmem_bytes = status.shmemBytes;
+      // A process that has given up its address space may not have freed its shared memory yet.
+      if (status.hasMemory || !sample.dying) sample.shmem_bytes = status.shmemBytes;
       if (status.hasMemory) sample.rss_bytes = status.rssBytes;
       sample.dying ||= status.killPending;
     }

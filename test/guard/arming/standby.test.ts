@@ -151,7 +151,7 @@ async function setUp({
     health,
     raiseScore: true,
     turns: new Turns(),
-    responding: (place, victim) => (place === '' && victim.pid === responds ? response : undefined),
+    responding: (victim) => (victim.pid === responds ? response : undefined),
     onError,
   });
   onTestFinished(() => standby.close());
@@ -317,6 +317,29 @@ describe('a target that fires', () => {
     await endHolder();
     await expect.poll(() => types(events), SOON).toEqual(['guard.plan', 'guard.action', 'guard.result']);
     expect(events[0]).toMatchObject({ victim: { pid } });
+  });
+
+  test('is followed by no other target while its shared memory is not free, although its address space is gone', async () => {
+    const { standby, processes, armed } = await setUp({ shared: 200 });
+    processes[0] = { ...(processes[0] as SampledProcess), dying: true, rss_bytes: 0 };
+    standby.update(levels(3000, 150));
+    expect(armed.map(({ isArmed }) => isArmed)).toEqual([true]);
+    processes[0] = { ...processes[0], state: 'Z' };
+    standby.update(levels(3200.1, 150));
+    expect(armed).toHaveLength(2);
+  });
+
+  test('is disarmed while another process is dying that frees as much, and armed again soon afterwards', async () => {
+    const { standby, processes, pid, armed } = await setUp();
+    processes.push({ ...process_(999_999_999), rss_bytes: 300 * MIB, dying: true });
+    standby.update(levels(3000, 150));
+    expect(armed.map(({ isArmed }) => isArmed)).toEqual([false]);
+    processes.pop();
+    standby.update(levels(3200.1, 150));
+    expect(armed.map(({ handle, isArmed }) => [handle.pid, isArmed])).toEqual([
+      [pid, false],
+      [pid, true],
+    ]);
   });
 
   test('that a running response has already signalled produces no events', async () => {
