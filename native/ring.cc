@@ -197,10 +197,10 @@ void RingReader::Poll(size_t index, cpu_set_t cpus) {
       watching = want;
     }
     epoll_event ready[2];
-    // Real-time priority comes back in time for the next record. Once is enough: it may be refused for ever, see Begin().
-    bool waits_for_priority = share.is_lowered() && !waited_for_priority;
-    int count = epoll_wait(epoll, ready, 2, waits_for_priority ? kPeriodMs : -1);
-    waited_for_priority = waits_for_priority || (waited_for_priority && share.is_lowered());
+    // Real-time priority comes back in time for the next record. One whole period is enough: it may be refused for ever, see Begin().
+    bool lowered = share.is_lowered();
+    int count = epoll_wait(epoll, ready, 2, lowered && !waited_for_priority ? kPeriodMs : -1);
+    waited_for_priority = lowered && (waited_for_priority || count == 0);
     share.Begin();
     for (int i = 0; i < count; i++) {
       if (ready[i].data.u64 == kWakeEvent) {
