@@ -12,10 +12,11 @@ void DefineProcess(Napi::Env env, Napi::Object exports);
 int SendSignal(int pidfd, int signal);
 int ReleaseMemory(int pidfd);
 
-// Give a process that was sent SIGKILL a low nice value, and SCHED_RR where the JavaScript thread has real-time priority, see
-// setDeadline() and setScheduler(). (A nice value counts only among the processes of one session or one cgroup.) A process frees shared memory only while it exits, and process_mrelease(2) does not do that in its place: so
-// while tasks that wait for memory use the CPU, a victim of normal priority may exit for seconds. `pid` must be the pid of
-// the pidfd's process. Errors are ignored: then the exit takes longer.
+// Give a process that was sent SIGKILL a low nice value, and SCHED_RR where the JavaScript thread has it, see setDeadline() and
+// setScheduler(). (A nice value counts only among the processes of one session or one cgroup.) A process frees shared memory
+// only while it exits, and process_mrelease(2) does not do that in its place: so while tasks that wait for memory use the CPU,
+// a victim of normal priority may exit for seconds. `pid` must be the pid of the pidfd's process. Errors are ignored: then the
+// exit takes longer.
 void HurryMainThread(int pidfd, int pid);
 void HurryThreads(int pidfd, int pid);
 

@@ -238,8 +238,7 @@ function prepare({ lockMemory, realtimePriority }: GuardConfig, notes: string[])
     lockMemory,
     oomScoreAdj: OWN_ADJ,
     nice: OWN_NICE,
-    ...(realtimePriority > 0 && { realtimePriority }),
-    ...(hasOneCpu() && { realtimeSlices: SLICES }),
+    ...(realtimePriority > 0 && { realtimePriority, ...(hasOneCpu() && { realtimeSlices: SLICES }) }),
   });
   notes.push(...survivalNotes(survived));
   return undo;

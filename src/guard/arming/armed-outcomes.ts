@@ -39,13 +39,8 @@ export class ArmedOutcomes {
     const { outcome, triggerNs, signalNs } = fired;
     const attempt = this.#attempt(target, fired, signal);
     const detail = armedDetail(fired);
-    if (outcome === 'signalled') {
-      attempt.signalled(signalNs ?? triggerNs);
-      attempt.killed(performance.now());
-      attempt.action('kill', 'done', detail);
-    } else {
-      attempt.action('kill', 'failed', detail);
-    }
+    if (outcome === 'signalled') attempt.killedEarly(signalNs ?? triggerNs, detail);
+    else attempt.action('kill', 'failed', detail);
     const end = await ended(target.handle, signal);
     if (end) await attempt.exited(end.monoNs);
     else attempt.result('abandoned');

@@ -95,7 +95,7 @@ export class Standby {
   /**
    * Arms, refreshes and disarms targets, as the levels of memory require.
    *
-   * @param busy places where a response is running; a target armed there stays armed
+   * @param busy places where a response is running; a target armed there that is its victim stays armed
    * @returns true: memory is nearly short at a place, so the caller must sample again before an arming expires
    */
   update(levels: Sample, busy: ReadonlySet<string> = new Set()): boolean {
@@ -179,16 +179,15 @@ export class Standby {
     const ranking = policy.rank(rule, cgroup, sample);
     const helps = policy.whyNoHelp({ rule, cgroup }, sample, ranking) === undefined;
     const victim = helps ? ranking.candidates[0] : undefined;
+    const before = this.#targets.get(place);
     const dying = policy.dying({ cgroup }, sample);
     if (dying && victim && heldDying(dying) >= ENOUGH_SHARE * victim.freesBytes) {
-      const members = this.#targets.get(place)?.victim.members ?? [];
-      if (members.some((member) => identity(member) === identity(dying))) this.#refresh(place);
+      if (before?.victim.members.some((member) => identity(member) === identity(dying))) this.#refresh(place);
       else this.#disarm(place);
       this.#waits = true;
       return;
     }
     const kernelKills = machine.kernelKills();
-    const before = this.#targets.get(place);
     const rounds = victim ? roundsFor(victim, cgroup) : 0;
     const same = before && victim && identity(before.victim.target) === identity(victim.target);
     if (same && before.armed.condition.fruitlessRounds === rounds) {

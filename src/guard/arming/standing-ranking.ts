@@ -68,11 +68,12 @@ export function standingRanking(ranked: Ranked, now: SampledProcess, levels: Sam
  */
 const FRUITLESS_ROUNDS = { system: 10, cgroup: 12, cgroupShared: 3 };
 
-export function roundsFor({ members, freesBytes }: Candidate, cgroup: SampledCgroup | undefined): number {
-  const sum = (of: (process: SampledProcess) => number) => members.reduce((total, member) => total + of(member), 0);
-  const held = sum(heldBytes);
-  const isShared = sum(({ shmem_bytes = 0 }) => shmem_bytes) > held / 2 && freesBytes > held / 2;
-  return FRUITLESS_ROUNDS[cgroup ? (isShared ? 'cgroupShared' : 'cgroup') : 'system'];
+/** The number of fruitless reclaims after which a victim is signalled, see FRUITLESS_ROUNDS. @param cgroup undefined: the system */
+export function roundsFor({ target, members, freesBytes }: Candidate, cgroup: SampledCgroup | undefined): number {
+  if (!cgroup) return FRUITLESS_ROUNDS.system;
+  const half = (target.rss_bytes + target.swap_bytes) / 2;
+  const shared = members.reduce((sum, { shmem_bytes = 0 }) => sum + shmem_bytes, 0);
+  return shared > half && freesBytes > half ? FRUITLESS_ROUNDS.cgroupShared : FRUITLESS_ROUNDS.cgroup;
 }
 
 /** The places where a rule that kills single processes is near to firing (see `isNear()`), with the first such rule. */

@@ -76,6 +76,13 @@ export class Attempt {
     this.#hasKilled = true;
   }
 
+  /** Records that an armed victim was sent SIGKILL, outside of the steps. */
+  killedEarly(atNs: bigint, detail: string): void {
+    this.signalled(atNs);
+    this.killed(performance.now());
+    this.action('kill', 'done', detail);
+  }
+
   action(step: GuardStep, outcome: GuardActionOutcome, detail: string | null): void {
     this.#context.announce.action(this.plan, step, outcome, detail, this.#triggerNs);
   }

@@ -64,9 +64,7 @@ export class Response {
 
   /** Records that the armed victim was sent SIGKILL before this response came to that step. */
   signalledByArming(atNs: bigint, detail: string): void {
-    this.#attempt.signalled(atNs);
-    this.#attempt.killed(performance.now());
-    this.#attempt.action('kill', 'done', detail);
+    this.#attempt.killedEarly(atNs, detail);
   }
 
   /** Runs the response to its end. Call it immediately after the constructor. Rejects only on an unexpected error. */
