@@ -1,8 +1,10 @@
 /** Announces the outcome for an armed target whose condition was met, with the same events as a response. */
-import type { GuardReading } from '../../model/guard.ts';
+import type { GuardReading, StuckDiagnosis } from '../../model/guard.ts';
 import type { ProcessEnd, ProcessHandle } from '../../process/process-handle.ts';
 import type { Turn } from '../../process/turns.ts';
 import { Attempt, type AttemptContext } from '../ladder/attempt.ts';
+import { diagnose } from '../ladder/diagnose.ts';
+import { DYING_PATIENCE_MS } from '../rules/decide.ts';
 import { identity } from '../rules/protect.ts';
 import type { Armed } from './armed.ts';
 import type { Fired } from './fired.ts';
@@ -32,8 +34,8 @@ export class ArmedOutcomes {
   }
 
   /**
-   * Call it when the signal was sent, or when the process was already exiting. Resolves when the process has exited, or
-   * when `signal` aborts.
+   * Call it when the signal was sent, or when the process was already exiting. Resolves when the process has exited, when
+   * it counts as stuck, or when `signal` aborts.
    */
   async exiting(target: ArmedTarget, fired: Fired, signal: AbortSignal): Promise<void> {
     const { outcome, triggerNs, signalNs } = fired;
@@ -42,8 +44,11 @@ export class ArmedOutcomes {
     if (outcome === 'signalled') attempt.killedEarly(signalNs ?? triggerNs, detail);
     else attempt.action('kill', 'failed', detail);
     const end = await ended(target.handle, signal);
-    if (end) await attempt.exited(end.monoNs);
-    else attempt.result('abandoned');
+    if (end === 'stopped') return attempt.result('abandoned');
+    if (!('stuck' in end)) return attempt.exited(end.monoNs);
+    const { policy, machine } = this.#context;
+    policy.stuck(target.victim.target, machine.levels().mono_ms);
+    attempt.result('survived', end);
   }
 
   /**
@@ -80,9 +85,26 @@ export const armedReading = (rounds: number): GuardReading => ({
 
 export const armedDetail = ({ outcome, by }: Fired) => `armed: ${outcome} by ${by}`;
 
-/** Resolves when the process has exited; undefined: `signal` has aborted before. */
-export const ended = (handle: ProcessHandle, signal: AbortSignal): Promise<ProcessEnd | undefined> =>
-  Promise.race([handle.exited, aborted(signal)]);
+/**
+ * Resolves when the process has exited, or when it counts as stuck: after ten seconds, its memory does not shrink. `stopped`: `signal`
+ * has aborted before.
+ */
+export async function ended(
+  { exited, pid }: ProcessHandle,
+  signal: AbortSignal,
+): Promise<ProcessEnd | { stuck: StuckDiagnosis } | 'stopped'> {
+  while (!signal.aborted) {
+    const end = await Promise.race([
+      exited,
+      aborted(AbortSignal.any([signal, AbortSignal.timeout(DYING_PATIENCE_MS)])),
+    ]);
+    if (end) return end;
+    if (signal.aborted) break;
+    const stuck = await diagnose(pid);
+    if (stuck.state !== null && !stuck.memory_falling) return { stuck };
+  }
+  return 'stopped';
+}
 
 function aborted(signal: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {

@@ -21,7 +21,7 @@ export type Decision =
 /** The guard waits for the memory of a dying process that holds at least this much. */
 const WORTH_WAITING_BYTES = 8 * 2 ** 20;
 /** The guard waits at most this long for a dying process (ms). After that, the process counts as stuck. */
-const DYING_PATIENCE_MS = 10_000;
+export const DYING_PATIENCE_MS = 10_000;
 const BUDGET_WINDOW_MS = 60_000;
 
 const nothing: Ranking = { candidates: [], rejected: [] };

@@ -6,6 +6,7 @@
  * are true.
  */
 import { steps } from '../steps/steps.ts';
+import { DYING_PATIENCE_MS } from './decide.ts';
 import { ObservedClock } from './observed-clock.ts';
 import type { Detector, Step } from './rule.ts';
 
@@ -29,8 +30,6 @@ export type Move =
   /** `stuck`: the victim was sent SIGKILL and has not exited within the step's waiting time. */
   | { kind: 'end'; outcome: 'gone' | 'recovered' | 'survived' | 'stuck' };
 
-/** A victim that has been dying for longer than this counts as stuck (ms). */
-const DYING_PATIENCE_MS = 10_000;
 /** Longest interval between samples during the waiting time of a step (ms). */
 const SAMPLE_MS = 20;
 /** Longest interval between samples while the victim is dying (ms). It is longer because the pidfd reports the exit. */

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { Subject } from 'rxjs';
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { EnvelopeFactory } from '../../../src/events/envelope.ts';
 import type { Armed } from '../../../src/guard/arming/armed.ts';
 import type { Arming } from '../../../src/guard/arming/arming.ts';
@@ -306,6 +306,25 @@ describe('a target that fires', () => {
     await expect
       .poll(() => other.events.at(-1), SOON)
       .toMatchObject({ outcome: 'recovered', message: expect.stringMatching(/exited before it was signalled\.$/) });
+  });
+
+  test('that does not exit is reported as survived with the reason, and another process can be armed', async () => {
+    const timeouts: AbortController[] = [];
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation(() => {
+      timeouts.push(new AbortController());
+      return timeouts.at(-1)?.signal as AbortSignal;
+    });
+    onTestFinished(() => timeout.mockRestore());
+    const { standby, processes, armed, fire, events } = await setUp();
+    fire('signalled'); // the process is not really sent a signal
+    standby.update(levels(3000, 150));
+    expect(armed).toHaveLength(1);
+    timeouts[0]?.abort();
+    await expect
+      .poll(() => events.at(-1), SOON)
+      .toMatchObject({ type: 'guard.result', outcome: 'survived', stuck: { state: 'S', memory_falling: false } });
+    standby.update(levels(6000, 150));
+    expect(armed.map(({ handle }) => handle.pid)).toEqual(processes.map(({ pid }) => pid));
   });
 
   test('is followed by no other target while it is dying, also before the record of its signal arrives', async () => {
