@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { debianArchive } from './apt.ts';
 import { LabError } from './error.ts';
 import type { Architecture } from './platform.ts';
-import { find } from './tools.ts';
+import { bootstrapTool } from './tools.ts';
 
 /** Debian 12, 13, and the one that becomes the next. */
 export const SUITES = ['bookworm', 'trixie', 'sid'] as const;
@@ -21,13 +21,12 @@ const MACHINE_ID = createHash('md5').update('oomscope lab').digest('hex');
 /**
  * The path of a tar with the smallest Debian and the given packages, which is made when it is first needed.
  *
- * @throws LabError NOT_INSTALLED when mmdebstrap is missing
+ * @throws LabError NOT_INSTALLED when mmdebstrap is missing and cannot be installed
  */
 export async function debianSystem(suite: SuiteName, packages: readonly string[], cache: string): Promise<string> {
   const path = join(cache, `debian-${suite}-${fingerprint(packages)}.tar`);
   if (existsSync(path)) return path;
-  if (find('mmdebstrap') === undefined)
-    throw new LabError('NOT_INSTALLED', 'A Debian system is made by mmdebstrap, which is not installed here.');
+  const mmdebstrap = bootstrapTool('mmdebstrap');
   mkdirSync(cache, { recursive: true });
   process.stderr.write(`lab: make a system of Debian's suite ${suite}\n`);
   const work = `${path}.${process.pid}.new`;
@@ -37,7 +36,7 @@ export async function debianSystem(suite: SuiteName, packages: readonly string[]
   options.push('--aptopt=Acquire::Check-Valid-Until "false"');
   try {
     const words = [...options, suite, work, await debianArchive()];
-    execFileSync('mmdebstrap', words, { stdio: 'pipe', maxBuffer: 2 ** 26 });
+    execFileSync(mmdebstrap, words, { stdio: 'pipe', maxBuffer: 2 ** 26 });
     renameSync(work, path);
   } finally {
     rmSync(work, { force: true });
@@ -58,7 +57,7 @@ const SECOND_STAGE = [
  *
  * @param packages additional packages
  * @param configure needed for another architecture than this machine's
- * @throws LabError NOT_INSTALLED without mmdebstrap or debootstrap, or when not run by root, who alone can give files to other users
+ * @throws LabError NOT_INSTALLED when mmdebstrap or debootstrap is missing and cannot be installed, or when not run by root, who alone can give files to other users
  */
 export async function debianDisk(
   { suite, packages, architecture }: { suite: SuiteName; packages: readonly string[]; architecture: Architecture },
@@ -96,14 +95,10 @@ export async function debianDisk(
 
 /** Unpacks packages of another architecture; their scripts run in the second stage. */
 async function firstStage(suite: SuiteName, packages: readonly string[], architecture: Architecture, tree: string) {
-  if (find('debootstrap') === undefined)
-    throw new LabError(
-      'NOT_INSTALLED',
-      `A Debian for ${architecture} is made by debootstrap, which is not installed here.`,
-    );
+  const debootstrap = bootstrapTool('debootstrap');
   process.stderr.write(`lab: make a system of Debian's suite ${suite} for ${architecture}\n`);
   const options = ['--foreign', `--arch=${architecture}`, '--variant=minbase', `--include=${packages.join(',')}`];
-  execFileSync('debootstrap', [...options, suite, tree, await debianArchive()], { stdio: 'pipe', maxBuffer: 2 ** 26 });
+  execFileSync(debootstrap, [...options, suite, tree, await debianArchive()], { stdio: 'pipe', maxBuffer: 2 ** 26 });
 }
 
 function makeDisk(tree: string, disk: string): void {

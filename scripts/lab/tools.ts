@@ -22,7 +22,9 @@ const NEEDED_FOR_ARM64 = {
   'qemu-system-aarch64': 'qemu-system-arm',
   'aarch64-linux-gnu-g++': 'g++-aarch64-linux-gnu',
 } as const;
-const PACKAGES = { ...NEEDED, ...NEEDED_FOR_ARM64 };
+/** The programs that make a Debian system. debootstrap is for another architecture than this machine's. */
+const NEEDED_FOR_DEBIAN = { mmdebstrap: 'mmdebstrap', debootstrap: 'debootstrap' } as const;
+const PACKAGES = { ...NEEDED, ...NEEDED_FOR_ARM64, ...NEEDED_FOR_DEBIAN };
 type Program = keyof typeof PACKAGES;
 
 /** Path of each program. @throws LabError NOT_INSTALLED */
@@ -30,6 +32,9 @@ export const tools = () => programs(Object.keys(NEEDED) as (keyof typeof NEEDED)
 
 /** Additional programs for arm64 guests. @throws LabError NOT_INSTALLED */
 export const crossTools = () => programs(Object.keys(NEEDED_FOR_ARM64) as (keyof typeof NEEDED_FOR_ARM64)[]);
+
+/** Path of a program that makes a Debian system. @throws LabError NOT_INSTALLED */
+export const bootstrapTool = (program: keyof typeof NEEDED_FOR_DEBIAN): string => programs([program])[program];
 
 /** Folder of the kernel's arm64 headers, for compiling BPF programs. @throws LabError NOT_INSTALLED */
 export function arm64Headers(): string {
