@@ -9,6 +9,7 @@ import { ownershipProblem, readFileOf } from '../../linux/regular-file.ts';
 import { stateDirectories, usableDirectory } from '../../linux/state-directory.ts';
 import { Btf } from '../libbpf/index.ts';
 import { kernelTypeNames } from '../wire/layout.ts';
+import { checksum } from './checksum.ts';
 import { smallBtf } from './small-btf.ts';
 import { replaceKept, runningKernel, type TypeCachePlace } from './type-cache.ts';
 
@@ -61,14 +62,4 @@ function make(names: readonly string[], subject: string): Buffer | undefined {
   } finally {
     btf.free();
   }
-}
-
-/** FNV-1a, 32 bits, over words of four bytes and then single bytes: it finds damage. Against forgery there is the owner of the file. */
-function checksum(bytes: Buffer): string {
-  const words = bytes.length >> 2;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < words; i++) hash = Math.imul(hash ^ view.getUint32(i * 4, true), 0x01000193);
-  for (let i = words * 4; i < bytes.length; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
-  return (hash >>> 0).toString(16).padStart(8, '0');
 }

@@ -9,6 +9,7 @@ import type { GfpBits } from '../../kernel-facts/gfp-names.ts';
 import { bootId } from '../../linux/boot-id.ts';
 import { ownershipProblem, readFileOf } from '../../linux/regular-file.ts';
 import { stateDirectories, usableDirectory } from '../../linux/state-directory.ts';
+import { checksum } from './checksum.ts';
 
 const NAME = 'kernel-types.json';
 const MOST_BYTES = 65_536;
@@ -79,14 +80,7 @@ export function replaceKept(path: string, content: string | Buffer): boolean {
   }
 }
 
-const header = (kernel: string, body: string) => `oomscope ${FORMAT} ${kernel} ${checksum(body)}`;
-
-/** FNV-1a, 32 bits: it finds damage. Against forgery there is the owner of the file. */
-function checksum(text: string): string {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return (hash >>> 0).toString(16);
-}
+const header = (kernel: string, body: string) => `oomscope ${FORMAT} ${kernel} ${checksum(Buffer.from(body))}`;
 
 function isAnswers(value: unknown): value is Answers {
   if (!isRecord(value)) return false;
