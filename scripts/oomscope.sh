@@ -19,15 +19,18 @@ fail() { # SENTENCE
 	exit 69
 }
 
+ours= # an option that a Node of our choice has: no thread waits to open the debugger at SIGUSR1 (Node 22.14)
 # A package may bring its own Node.
 if [ -x "$home/bin/node" ]; then
 	node=$home/bin/node
+	ours=--disable-sigusr1
 	# The kernel starts no program whose loader is missing, and the shell would say "not found" of a file that is there.
 	if read -r loader <"$home/bin/loader" && [ ! -e "$loader" ]; then
 		fail "this package needs glibc on ${loader##*/ld-linux-} (there is no $loader): take the package for this machine, or where musl is the C library, the container image."
 	fi
 elif [ -x "$home/build/node/bin/node" ]; then
-	node=$home/build/node/bin/node # a checkout: the Node that scripts/setup.sh chose
+	node=$home/build/node/bin/node # a checkout: the Node that scripts/setup.sh chose, or installed as an npm package
+	if [ -e "$home/build/node/package.json" ]; then ours=--disable-sigusr1; fi
 else
 	node=node
 	if ! command -v node >/dev/null; then
@@ -75,7 +78,7 @@ fi
 case ${1-} in
 trace | pressure | guard | run | record | metrics | web)
 	# A verb that runs for long has a heap of some MB, for which V8 needs one thread instead of four, and no more for its garbage.
-	exec "$node" --v8-pool-size=0 --single-threaded-gc "$home/scripts/oomscope.cjs" "$@"
+	exec "$node" $ours --v8-pool-size=0 --single-threaded-gc "$home/scripts/oomscope.cjs" "$@"
 	;;
 esac
 exec "$node" "$home/scripts/oomscope.cjs" "$@"
