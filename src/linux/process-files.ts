@@ -11,11 +11,12 @@ const PF_KTHREAD = 0x00200000;
 const OPEN = 0x28;
 const CLOSE = 0x29;
 const SPACE = 0x20;
+const NEWLINE = 0x0a;
 const KIB = 1024;
 
 const page = pageBytes();
 /** The numeric fields of one stat file, by their number in proc(5). The next call of parseStat() overwrites them. */
-const fields = new Float64Array(25);
+const fields = new Float64Array(29);
 
 /** Parses /proc/PID/stat or /proc/PID/task/TID/stat. undefined: the bytes do not have the format of these files. */
 export function parseStat(stat: Buffer): ProcessFields<'stat'> | undefined {
@@ -23,7 +24,7 @@ export function parseStat(stat: Buffer): ProcessFields<'stat'> | undefined {
   const close = stat.lastIndexOf(CLOSE);
   if (close < 0) return undefined;
   readNumbers(stat, close + 4);
-  if (Number.isNaN(fields[22])) return undefined;
+  if (Number.isNaN(fields[24])) return undefined;
   const state = String.fromCharCode(stat[close + 2] ?? 0x3f);
   const flags = fields[9] as number;
   return {
@@ -34,12 +35,13 @@ export function parseStat(stat: Buffer): ProcessFields<'stat'> | undefined {
     threads: fields[20] as number,
     startTicks: fields[22] as number,
     rssBytes: (fields[24] as number) * page,
+    stackStart: fields[28] || 0,
     kernelThread: (flags & PF_KTHREAD) !== 0,
     exiting: (flags & PF_EXITING) !== 0 || state === 'Z' || state === 'X',
   };
 }
 
-/** Reads fields 4 to 24. Negative numbers are read wrongly, but no field that can be negative is used. */
+/** Reads fields 4 to 28. Negative numbers are read wrongly, but no field that can be negative is used. */
 function readNumbers(stat: Buffer, start: number): void {
   let field = 4;
   let value = 0;
@@ -61,10 +63,12 @@ export function parseStatus(status: Buffer): ProcessFields<'status'> {
   const lines = new LineReader(status); // read in the order of the file, which makes each search short
   const kib = (name: string) => (lines.number(name) ?? 0) * KIB;
   const uid = lines.number('Uid:') ?? 0;
+  const innerPid = innermostPid(lines.rest('NSpid:'));
   const totalVmBytes = kib('VmSize:');
   const rss = lines.number('VmRSS:');
   return {
     uid,
+    innerPid,
     totalVmBytes,
     hasMemory: rss !== undefined,
     rssBytes: (rss ?? 0) * KIB,
@@ -75,6 +79,13 @@ export function parseStatus(status: Buffer): ProcessFields<'status'> {
     swapBytes: kib('VmSwap:'),
     killPending: hasSigkill(lines.rest('SigPnd:')) || hasSigkill(lines.rest('ShdPnd:')),
   };
+}
+
+/** The last of several numbers of a line: the pid in the innermost namespace. null: there is only one number, or no such line. */
+function innermostPid(rest: Buffer | undefined): number | null {
+  if (rest === undefined) return null;
+  const pids = rest.subarray(0, rest.indexOf(NEWLINE)).toString('latin1').split('\t');
+  return pids.length > 1 ? Number(pids.at(-1)) : null;
 }
 
 /** Parses only the swapped memory in /proc/PID/status. undefined: the process has no memory. */

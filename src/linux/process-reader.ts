@@ -26,7 +26,7 @@ export const processFiles: { readonly [F in ProcessFile]: Read<F> } = {
     const stat = parsed(`${directory}/stat`, parseStat);
     if (!stat || !mainHasExited(stat)) return stat;
     const thread = livingThread(directory);
-    return thread ? { ...stat, state: thread.state, rssBytes: thread.rssBytes, exiting: thread.exiting } : stat;
+    return thread ? { ...stat, ...livingFields(thread) } : stat;
   },
   status: orOfThread(
     (directory) => parsed(`${directory}/status`, parseStatus),
@@ -77,6 +77,9 @@ export function readProcess<F extends ProcessFile>(
 
 /** The working directory of a process; null: it has exited, or belongs to another user. */
 export const workingDirectory = (directory: string): string | null => link(`${directory}/cwd`);
+
+/** Names the pid namespace of a process, such as "pid:[4026531836]"; "": it has exited, or belongs to another user. */
+export const pidNamespace = (directory: string): string => link(`${directory}/ns/pid`) ?? '';
 
 /** The first 16 KiB of the environment that a process was started with; null: it cannot be read. */
 export function environment(directory: string): string[] | null {
@@ -136,6 +139,13 @@ function livingThread(directory: string): (Stat & { directory: string }) | undef
   }
   return exiting;
 }
+
+const livingFields = ({ state, rssBytes, stackStart, exiting }: ProcessFields<'stat'>) => ({
+  state,
+  rssBytes,
+  stackStart,
+  exiting,
+});
 
 /** @param has whether the files of /proc/PID have the values; if not, and the main thread has exited, a thread's do */
 function orOfThread<T>(read: (directory: string) => T | undefined, has: (fields: T) => boolean) {

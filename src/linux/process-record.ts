@@ -10,6 +10,8 @@ export interface ProcessRecord {
   pgid: number;
   /** The real user id, as in the kernel's log. */
   uid: number;
+  /** The pid in the process's own pid namespace. null: that is the namespace of /proc. */
+  innerPid: number | null;
   /** The name, at most 15 bytes. The process can choose it, so it is not safe to print. */
   comm: string;
   /** The path of the program. null: there is none (a kernel thread), or oomscope may not read it. */
@@ -20,6 +22,11 @@ export interface ProcessRecord {
   state: string;
   threads: number;
   kernelThread: boolean;
+  /**
+   * The address at which the stack of the program began: it is another after each execve(2), and the same in children of
+   * fork(2). 0: it is that of another user (fs/proc/array.c: do_task_stat()). null: the BPF iterator does not have it.
+   */
+  stackStart: number | null;
   /** The process is in do_exit(), or is a zombie. */
   exiting: boolean;
   /** SIGKILL was sent and has not been delivered. */
@@ -56,9 +63,20 @@ export type ProcessIdentity = Pick<ProcessRecord, 'pid' | 'startTicks'>;
 
 /** The fields that each file of /proc/PID gives. */
 export interface FieldsByFile {
-  stat: 'comm' | 'state' | 'ppid' | 'pgid' | 'threads' | 'startTicks' | 'rssBytes' | 'kernelThread' | 'exiting';
+  stat:
+    | 'comm'
+    | 'state'
+    | 'ppid'
+    | 'pgid'
+    | 'threads'
+    | 'startTicks'
+    | 'rssBytes'
+    | 'stackStart'
+    | 'kernelThread'
+    | 'exiting';
   status:
     | 'uid'
+    | 'innerPid'
     | 'totalVmBytes'
     | 'rssBytes'
     | 'anonBytes'

@@ -134,6 +134,16 @@ export interface SampledProcess extends ProcessName {
    * needs it, and in recordings, because it may contain secrets.
    */
   environ?: string[] | null;
+  /**
+   * The address at which the stack of the program began: it is another after each execve(2), and the same in children of
+   * fork(2). It is absent where it is unknown, and in recordings of earlier versions.
+   */
+  stack_start?: number;
+  /**
+   * The pid namespace, and whether this process is its process 1, with which all its processes end. It is absent in the
+   * namespace of oomscope, and in recordings of earlier versions.
+   */
+  pid_namespace?: { id: string; init: boolean };
   /** The state, as the letter in /proc/PID/stat. */
   state: string;
   /** Whether the process is exiting or has a pending SIGKILL. */

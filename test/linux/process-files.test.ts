@@ -6,7 +6,8 @@ import { memoryCgroup, parseCmdline, parseStat, parseStatus } from '../../src/li
 const bytes = (text: string) => Buffer.from(text, 'utf8');
 
 describe('stat', () => {
-  const rest = 'S 12 34 100 0 -1 4194560 1 0 0 0 1 2 3 4 20 -5 7 0 987654 4096000 321 18446744073709551615 1 1';
+  const rest =
+    'S 12 34 100 0 -1 4194560 1 0 0 0 1 2 3 4 20 -5 7 0 987654 4096000 321 18446744073709551615 1 1 140730000000000 0 0';
 
   test.each(['node', 'a b', ') (', '(sd-pam)', ')', 'x) R 1 2', '', 'a\nb', 'Ä'])('of a process named "%s"', (comm) => {
     expect(parseStat(bytes(`100 (${comm}) ${rest}`))).toEqual({
@@ -17,6 +18,7 @@ describe('stat', () => {
       threads: 7,
       startTicks: 987654,
       rssBytes: 321 * pageBytes(),
+      stackStart: 140730000000000,
       kernelThread: false,
       exiting: false,
     });
@@ -71,6 +73,7 @@ describe('status', () => {
   test('returns sizes in bytes', () => {
     expect(parseStatus(bytes(lines()))).toEqual({
       uid: 1000,
+      innerPid: null,
       hasMemory: true,
       totalVmBytes: 9000 * 1024,
       rssBytes: 60 * 1024,
@@ -81,6 +84,11 @@ describe('status', () => {
       swapBytes: 4 * 1024,
       killPending: false,
     });
+  });
+
+  test('has the pid in the innermost pid namespace, where that is not the only one', () => {
+    expect(parseStatus(bytes(lines({ NSpid: '1234' }))).innerPid).toBeNull();
+    expect(parseStatus(bytes(lines({ NSpid: '1234\t56\t1' }))).innerPid).toBe(1);
   });
 
   test('is read whatever the order of its lines', () => {

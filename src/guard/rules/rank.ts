@@ -6,13 +6,14 @@ import type { GuardCandidate, GuardRejection } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import { isWithin } from '../../text/cgroup-path.ts';
 import { formatBytes } from '../../text/format.ts';
+import { usesParentsMemory } from './forked.ts';
 import { neededBytes, Sharing } from './help.ts';
 import { type Protection, type Rejected, rejection, sparesItsGroup } from './protect.ts';
 import type { Rule } from './rule.ts';
 import { scoreOf } from './score.ts';
 import { byOrder, type Standing } from './standing.ts';
 import { takesTooLittle } from './taker.ts';
-import { heldBytes, membersOf, type Place, stormsIn, type Unit, unitOf } from './unit.ts';
+import { endingWith, heldBytes, membersOf, type Place, stormsIn, type Unit, unitOf } from './unit.ts';
 
 export interface Candidate extends GuardCandidate {
   /** All processes that would be killed together. The candidate was chosen by the values of the first one. */
@@ -70,17 +71,22 @@ function judge(
   verdicts: ReadonlyMap<SampledProcess, Rejected | undefined>,
   context: { rule: Rule; sample: Sample; place: Place; sharing: Sharing },
 ): Candidate | Rejected {
-  for (const member of members) {
+  const { rule, sample, place, sharing } = context;
+  const ending = endingWith(members, sample.processes ?? []);
+  for (const member of [...members, ...ending]) {
     const verdict = verdicts.get(member);
     if (!verdict || !sparesItsGroup(verdict.reason)) continue;
     const detail = `${member.comm} (pid ${member.pid}) would be killed together with it: ${verdict.reason}`;
     return { reason: 'holds_protected', detail };
   }
+  const [only] = members;
+  if (only && unit.kind === 'process' && usesParentsMemory(only, sample))
+    return { reason: 'shared', detail: `it uses the memory of its parent (pid ${only.ppid}) until it calls execve(2)` };
   // In a storm (see unit.ts), the oldest process comes first, because it probably started the others. Otherwise the
   // largest comes first.
   const live = members.filter((member) => !verdicts.get(member)).sort(unit.storm ? byAge : bySize);
   const scored = scoreOf(live, unit, context);
-  const { rule, sample, place, sharing } = context;
+  scored.target.processes += ending.length;
   const bytes = scored.target.rss_bytes + scored.target.swap_bytes;
   if (rule.rank === 'oom_score' && scored.base === Number.NEGATIVE_INFINITY)
     return { reason: 'too_small', detail: 'its oom_score is unknown' };

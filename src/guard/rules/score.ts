@@ -6,10 +6,11 @@
 import { badnessRules, oomBadness } from '../../kernel-facts/oom-badness.ts';
 import type { GuardCandidate, GuardTarget } from '../../model/guard.ts';
 import type { Sample, SampledProcess } from '../../model/sample.ts';
+import { ownBytes } from './forked.ts';
 import { matches } from './match.ts';
 import { nearestAncestor } from './protect.ts';
 import type { Rule } from './rule.ts';
-import { heldBytes, type Place, TICKS_PER_SECOND, type Unit } from './unit.ts';
+import { type Place, TICKS_PER_SECOND, type Unit } from './unit.ts';
 
 export const PROJECTED_SECONDS = 30;
 /** Points that `user.oomd_avoid` adds: a candidate with this attribute comes after the candidates without it. */
@@ -100,16 +101,19 @@ function basePoints(
 const YOUNG_SECONDS = 10;
 
 /**
- * How fast the members grow. Growth that has not been measured counts as the average since the start of a young process.
- * A storm grows by new processes, each of which may have stopped to grow, so its average counts.
+ * How fast the members grow. Growth that has not been measured counts as the average since the start of a young process,
+ * without the memory that it got from its parent. A storm grows by new processes, each of which may have stopped to grow, so
+ * its average counts.
  */
-function growthOf(members: readonly SampledProcess[], { uptime_seconds: now }: Sample, storm: boolean): number {
+function growthOf(members: readonly SampledProcess[], sample: Sample, storm: boolean): number {
+  const { uptime_seconds: now } = sample;
+  const own = (process: SampledProcess) => ownBytes(process, sample);
   const average = (held: number, since: number) => {
     const seconds = now === undefined ? Number.POSITIVE_INFINITY : Math.max(0.1, now - since / TICKS_PER_SECOND);
     return seconds < YOUNG_SECONDS ? held / seconds : 0;
   };
-  if (storm) return average(sum(members, heldBytes), Math.min(...members.map(({ start_ticks }) => start_ticks)));
-  return sum(members, (one) => one.growth_bytes_per_second ?? average(heldBytes(one), one.start_ticks));
+  if (storm) return average(sum(members, own), Math.min(...members.map(({ start_ticks }) => start_ticks)));
+  return sum(members, (one) => one.growth_bytes_per_second ?? average(own(one), one.start_ticks));
 }
 
 /** The adjustments of the points: the rule's preferences, and `user.oomd_avoid`. */

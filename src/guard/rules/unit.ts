@@ -60,6 +60,25 @@ export function membersOf(process: SampledProcess, unit: Unit, all: readonly Sam
 }
 
 /**
+ * The processes that end with the members, because one of these is process 1 of their pid namespace (kernel/pid_namespace.c:
+ * zap_pid_ns_processes()).
+ */
+export function endingWith(members: readonly SampledProcess[], all: readonly SampledProcess[]): SampledProcess[] {
+  const ends = new Set(members);
+  const inits = members.filter(({ pid_namespace }) => pid_namespace?.init);
+  for (const init of inits) {
+    for (const other of all) {
+      const isInside = other.pid_namespace?.id === init.pid_namespace?.id;
+      const isBelow = other.pid_namespace?.init === true && inits.some(({ pid }) => pid === other.ppid);
+      if (ends.has(other) || !(isInside || isBelow)) continue;
+      ends.add(other);
+      if (other.pid_namespace?.init) inits.push(other); // a namespace in the namespace
+    }
+  }
+  return [...ends].filter((process) => !members.includes(process));
+}
+
+/**
  * The cgroup that a member of a victim has left since it was chosen: the whole cgroup that is the victim, or the one
  * where memory is short. undefined: it is still there, it is exiting, or another process has its pid.
  *

@@ -3,7 +3,7 @@
  * reads the other files only of processes that are large, new or perhaps swapped.
  */
 import { ownerOf } from '../../containers/container-path.ts';
-import { environment, pidsIn, processFiles, workingDirectory } from '../../linux/process-reader.ts';
+import { environment, pidNamespace, pidsIn, processFiles, workingDirectory } from '../../linux/process-reader.ts';
 import type { SampledProcess } from '../../model/sample.ts';
 import { GrowthWindow } from '../../series/growth.ts';
 import { isTruncated } from '../rules/match.ts';
@@ -93,6 +93,8 @@ export class ProcessTable {
       cmdline: before?.cmdline ?? null,
       ...(before?.cwd !== undefined && { cwd: before.cwd }),
       ...(before?.environ !== undefined && { environ: before.environ }),
+      ...(stat.stackStart ? { stack_start: stat.stackStart } : {}),
+      ...(before?.pid_namespace && { pid_namespace: before.pid_namespace }),
       state: stat.state,
       dying: stat.exiting,
       kernel_thread: stat.kernelThread,
@@ -127,6 +129,8 @@ export class ProcessTable {
     const status = processFiles.status(directory);
     if (status) {
       sample.uid = status.uid;
+      if (status.innerPid !== null)
+        sample.pid_namespace ??= { id: pidNamespace(directory), init: status.innerPid === 1 };
       sample.swap_bytes = status.swapBytes;
       sample.page_tables_bytes = status.pageTablesBytes;
       // A process that has given up its address space may not have freed its shared memory yet.

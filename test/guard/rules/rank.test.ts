@@ -242,6 +242,82 @@ test('projected: counts what a growing process will hold in half a minute', () =
   ]);
 });
 
+describe('a child of a large process', () => {
+  const UPTIME = 1000;
+  const young = UPTIME * 100 - 10; // a tenth of a second old
+  const database = process_(1001, {
+    rss_bytes: 300 * MIB,
+    start_ticks: 100,
+    stack_start: 7,
+    growth_bytes_per_second: 0,
+  });
+  const child = process_(1002, { ppid: 1001, rss_bytes: 301 * MIB, start_ticks: young, stack_start: 7 });
+  const leak = process_(1003, {
+    rss_bytes: 200 * MIB,
+    start_ticks: 100,
+    stack_start: 8,
+    growth_bytes_per_second: 20 * MIB,
+  });
+  const first = (processes: SampledProcess[], given: Partial<Rule> = {}) => {
+    const now = sample(0, { processes, uptime_seconds: UPTIME });
+    const protection = { self, protect: [], cgroups: new Map(), stuck: new Set<string>() };
+    return rankCandidates(rule({ rank: 'projected', ...given }), now, undefined, protection).candidates[0]?.target.pid;
+  };
+
+  it('does not count as growing by the memory that it got by fork(2)', () => {
+    expect(first([database, child, leak])).toBe(1003);
+    expect(first([database, child, leak], { rank: 'growth' })).toBe(1003);
+    const takes = process_(1004, { ...child, pid: 1004, rss_bytes: 360 * MIB }); // 60 MiB of its own in 0.1 s
+    expect(first([database, takes, leak])).toBe(1004);
+  });
+
+  it('is recognized also when the process between the two has exited, and when its image is unknown', () => {
+    expect(first([database, { ...child, ppid: 1 }, leak])).toBe(1003);
+    const { stack_start: _, ...unknown } = child;
+    expect(first([database, unknown, leak])).toBe(1003);
+  });
+
+  it('counts with all of its memory after execve(2)', () => {
+    expect(first([database, { ...child, stack_start: 9 }, leak])).toBe(1002);
+  });
+
+  it('is not chosen while its parent waits for it in vfork(2)', () => {
+    const waits = { ...database, state: 'D', page_tables_bytes: 4096 };
+    const uses = { ...child, rss_bytes: 300 * MIB, page_tables_bytes: 4096 };
+    const { candidates, rejected } = ranked({ rule: { rank: 'rss' }, processes: [waits, uses] });
+    expect(candidates.map(({ target }) => target.pid)).toEqual([1001]);
+    expect(rejected).toMatchObject([{ pid: 1002, reason: 'shared', detail: expect.stringContaining('pid 1001') }]);
+  });
+});
+
+describe('process 1 of a pid namespace', () => {
+  const init = process_(1001, { pid_namespace: { id: 'a', init: true } });
+  const inside = process_(1002, { pid_namespace: { id: 'a', init: false }, rss_bytes: MIB });
+  const nested = process_(1003, { ppid: 1002, pid_namespace: { id: 'b', init: true }, rss_bytes: MIB });
+  const deepest = process_(1004, { pid_namespace: { id: 'b', init: false }, rss_bytes: MIB });
+  const other = process_(1005, { pid_namespace: { id: 'c', init: false } });
+  const sized = { minBytes: 16 * MIB };
+
+  it('is counted with all processes that end with it', () => {
+    const { candidates } = ranked({ rule: sized, processes: [init, inside, other] });
+    expect(candidates.map(({ target }) => [target.pid, target.processes])).toEqual([
+      [1005, 1],
+      [1001, 2],
+    ]);
+  });
+
+  it('is not chosen when a protected process would end with it', () => {
+    const { rejected } = ranked({ rule: sized, processes: [init, { ...inside, oom_score_adj: -1000 }] });
+    expect(rejected).toMatchObject([
+      { pid: 1001, reason: 'holds_protected' },
+      { pid: 1002, reason: 'spared' },
+    ]);
+    const below = { ...nested, ppid: 1001 };
+    const deep = [init, inside, below, { ...deepest, oom_score_adj: -1000 }];
+    expect(order({ rule: sized, processes: deep })).toEqual([]);
+  });
+});
+
 describe('a storm', () => {
   const UPTIME = 1000;
   const ticks = (secondsAgo: number) => Math.round((UPTIME - secondsAgo) * 100);
@@ -284,6 +360,15 @@ describe('a storm', () => {
     const shell = process_(2000, { pgid: 2000, rss_bytes: 20 * MIB, start_ticks: ticks(500), comm: 'precious' });
     const found = first([innocent, shell, ...storm(12, (i) => ({ pid: 3000 + i }))]);
     expect(found?.target).toMatchObject({ pid: 3000, processes: 12 });
+  });
+
+  it('counts with the memory that its processes did not get from their parent', () => {
+    const parent = process_(2000, { pgid: 2000, rss_bytes: 60 * MIB, start_ticks: ticks(500), stack_start: 7 });
+    const leak = process_(1002, { rss_bytes: 100 * MIB, growth_bytes_per_second: 20 * MIB, start_ticks: ticks(500) });
+    const workers = (mib: number) =>
+      storm(12, (i) => ({ pid: 3000 + i, ppid: 2000, rss_bytes: mib * MIB, stack_start: 7 }));
+    expect(first([parent, leak, ...workers(60)], { rank: 'growth' })?.target.pid).toBe(1002);
+    expect(first([parent, leak, ...workers(75)], { rank: 'growth' })?.target.pid).toBe(3000);
   });
 
   it('is not killed when one of its processes is protected', () => {

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { ProcessTable } from '../../../src/guard/senses/process-table.ts';
 import { pageBytes } from '../../../src/linux/page-size.ts';
 
@@ -124,6 +125,37 @@ test('computes the growth of a large process, and starts again for another proce
   expect(table.read(7, 4000)?.growth_bytes_per_second).toBeGreaterThan(6 * MIB);
   put(7, { mib: 100, ticks: 9, comm: 'other' });
   expect(table.scan(5000, false)).toMatchObject([{ start_ticks: 9, comm: 'other', growth_bytes_per_second: null }]);
+});
+
+test('knows which processes run the same image', async () => {
+  const shell = spawn('sh', ['-c', '(while sleep 0.1; do :; done) & echo $!; wait'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = (await once(shell.stdout, 'data')) as [Buffer];
+  const forked = Number(line);
+  onTestFinished(() => {
+    for (const pid of [forked, shell.pid as number]) process.kill(pid, 'SIGKILL');
+  });
+  const table = new ProcessTable();
+  const image = (pid: number) => table.read(pid, 0)?.stack_start;
+  expect(image(forked)).toBe(image(shell.pid as number));
+  expect(image(forked)).not.toBe(image(process.pid));
+  expect(table.read(forked, 0)).not.toHaveProperty('pid_namespace');
+});
+
+test.runIf(process.geteuid?.() === 0)('knows which process is process 1 of a pid namespace', async () => {
+  const command = ['-pf', '--kill-child', 'sh', '-c', 'echo ready; sleep 30 & wait'];
+  const outside = spawn('unshare', command, { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void outside.kill('SIGKILL'));
+  await once(outside.stdout, 'data');
+  const table = new ProcessTable();
+  const found = () => table.scan(0, false).filter(({ pid_namespace }) => pid_namespace);
+  const init = () => found().find(({ ppid }) => ppid === outside.pid);
+  const id = expect.stringMatching(/^pid:\[\d+\]$/);
+  await expect.poll(init).toMatchObject({ comm: 'sh', pid_namespace: { id, init: true } });
+  await expect
+    .poll(() => found().find(({ ppid }) => ppid === init()?.pid))
+    .toMatchObject({ comm: 'sleep', pid_namespace: { id: init()?.pid_namespace?.id, init: false } });
 });
 
 test('reads a kernel thread without memory values', () => {
