@@ -134,6 +134,19 @@ describe.skipIf(oomKillsUnavailable())('spares the innocent', () => {
     await guard.stop();
   });
 
+  it('when a large process calls fork(2): its child has not grown', async () => {
+    const group = createMemoryGroup({ limitBytes: 160 * MIB });
+    const server = startActor(group, 'forks 60 400 120');
+    await server.ready;
+    const guard = await startGuard([...on(group, 'available < 8M', 'exhausted_in < 2s'), '--rank', 'projected']);
+    const eater = startActor(group, 'anon 140 30');
+    expect(await guard.result()).toMatchObject({ target: { pid: eater.pid } });
+    await eater.ended;
+    await sleep(300); // the server ends within this time if a child was killed
+    expect(server.isAlive()).toBe(true);
+    await guard.stop();
+  });
+
   it('in a small cgroup, where a process of 16 MiB is impossible', async () => {
     const group = createMemoryGroup({ limitBytes: 14 * MIB });
     const innocent = startActor(group, 'anon 3 0');

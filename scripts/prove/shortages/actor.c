@@ -7,6 +7,7 @@
  *   share COUNT MIB     COUNT processes use the same MIB of shared memory
  *   cache MIB FILE      makes a file of MIB, and reads it again and again
  *   tmpfs MIB RATE FILE writes MIB into a file of a tmpfs at RATE MiB a second
+ *   forks MIB LIFE MS   keeps MIB, and calls fork(2) every MS milliseconds; each child lives for LIFE milliseconds
  *   storm COUNT MIB MS  starts a process that keeps MIB every MS milliseconds
  *
  *   deaf                ignores SIGTERM
@@ -195,6 +196,26 @@ static void cache(void)
 	}
 }
 
+static void forks(void)
+{
+	size_t bytes = number[0] * MIB;
+	touch(take(bytes, false), bytes);
+	say_ready();
+	for (;;) { /* ends when a signal has ended one of the children */
+		int status;
+		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			prctl(PR_SET_NAME, "forked");
+			pause_ms(number[1]);
+			_exit(0);
+		}
+		pause_ms(number[2]);
+		while (waitpid(-1, &status, WNOHANG) > 0)
+			if (WIFSIGNALED(status))
+				_exit(9);
+	}
+}
+
 static void storm(void)
 {
 	for (long i = 0; i < number[0]; i++) {
@@ -252,8 +273,10 @@ int main(int argc, char **argv)
 		for (;;)
 			pause();
 	}
+	if (kind && !strcmp(kind, "forks") && numbers == 3)
+		forks();
 	if (kind && !strcmp(kind, "storm") && numbers == 3)
 		storm();
-	fputs("usage: actor [--cgroup DIR] anon|share|cache|tmpfs|storm ...: see scripts/prove/shortages/actor.c\n", stderr);
+	fputs("usage: actor [--cgroup DIR] anon|share|cache|tmpfs|forks|storm ...: see scripts/prove/shortages/actor.c\n", stderr);
 	return 2;
 }

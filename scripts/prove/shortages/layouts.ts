@@ -30,6 +30,9 @@ const MOST_FILE = 80;
 /** Ten processes are the least that the guard takes for a storm, so a small room has no storm (MiB). */
 const STORM_ROOM = 40;
 
+/** From this seed on, a third innocent process calls fork(2) all the time. */
+export const FORKS_FROM = 1000;
+
 /** @param availableMib the memory that is available in the system, for the scope `system` */
 export function drawLayout(seed: number, scope: Scope, availableMib = 0): Layout {
   const next = seeded(seed);
@@ -76,6 +79,8 @@ export function drawLayout(seed: number, scope: Scope, availableMib = 0): Layout
     return { seed, scope, roomMib, innocents, eaters: [], right: 'nothing ends' };
   }
   for (let i = 0; i < 2; i++) kinds[chosen.splice(Math.floor(next() * chosen.length), 1)[0] ?? 'holder']();
+  // A child holds what its parent holds, so the guard could take it for a process that has grown to this size at once.
+  if (seed >= FORKS_FROM) add('forks', between(0.15, 0.25) * roomMib, (mib) => `forks ${mib} 400 150`);
   const rate = Math.max(1, Math.ceil(left / between(1.5, 5)));
   const most = 4 * roomMib;
   const each = Math.max(1, Math.round(left / 20));
