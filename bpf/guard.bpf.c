@@ -81,6 +81,24 @@ static __always_inline void unlock(struct arming_slot *arming)
 #endif
 }
 
+#if SIGNALS
+/* Whether the target has given up the memory for which it was chosen: another process has taken it since. false: its main
+ * thread has exited, so its memory is not known here. */
+static __always_inline bool has_shrunk(struct task_struct *task, u32 least_pages)
+{
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	s64 pages[4] = {}, held = 0;
+
+	if (!least_pages || !mm)
+		return false;
+	read_rss_approx(mm, pages);
+	for (int i = 0; i < 4; i++)
+		if (pages[i] > 0)
+			held += pages[i];
+	return held < least_pages;
+}
+#endif
+
 static __always_inline u32 outcome_of(const struct arming_slot *target, struct guard_trigger_record *r)
 {
 #if !SIGNALS
@@ -97,6 +115,8 @@ static __always_inline u32 outcome_of(const struct arming_slot *target, struct g
 		outcome = GUARD_REFUSED;
 	else if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
 		outcome = GUARD_DYING;
+	else if (has_shrunk(task, target->least_pages))
+		outcome = GUARD_SHRUNK;
 	else {
 		r->decided_ktime_ns = bpf_ktime_get_ns();
 		/* Preemption is off in a tracepoint, so the kernel interrupts this CPU to send the signal (irq_work).
@@ -129,6 +149,7 @@ __noinline int fire(u32 slot, u32 rounds, u64 now)
 	target.start_ticks = arming->start_ticks;
 	target.pid = arming->pid;
 	target.signal = arming->signal;
+	target.least_pages = arming->least_pages;
 	if (arming->state == ARMING_ARMED && rounds >= arming->fruitless_rounds &&
 	    *(volatile u64 *)&arming->token == target.token) {
 		mine = true;

@@ -34,7 +34,7 @@ struct arming_slot {
 	__u32 pid;         /* the target's pid in the initial pid namespace */
 	__u32 signal;
 	__u32 fruitless_rounds; /* fires after this many consecutive reclaims of one task that freed nothing */
-	__u32 reserved;
+	__u32 least_pages;      /* no signal is sent if the target holds less memory and swap by then, 0: however little */
 	__u64 trigger_ktime_ns; /* when the slot fired */
 };
 WIRE_STRUCT(arming_slot);
@@ -44,6 +44,7 @@ enum guard_outcome {
 	GUARD_ASKED = 2,   /* the program sent no signal: userspace must send it, through the target's pidfd */
 	GUARD_GONE = 3,    /* the process has exited, or its pid now belongs to another process */
 	GUARD_DYING = 4,   /* the process is exiting already: nothing was sent */
+	GUARD_SHRUNK = 6,  /* the process holds less than least_pages: nothing was sent */
 	GUARD_REFUSED = 5, /* init, a kernel thread, or the kernel refused: see error */
 };
 WIRE_ENUM(guard_outcome);

@@ -10,17 +10,23 @@
 #include <ctime>
 
 #include "arguments.h"
+#include "figures.h"
 #include "process.h"
 #include "record.h"
 
 namespace oomscope {
+namespace {
+
+constexpr size_t kMostStatus = 4096;  // of /proc/PID/status
+
+}  // namespace
 
 ArmedTargets::~ArmedTargets() {
-  for (auto& target : targets_) close(target.process.pidfd);
+  for (auto& target : targets_) Close(target);
   while (dying_count_ > 0) close(dying_[--dying_count_].pidfd);
 }
 
-// arm({ pidfd, signal, release, expiresNs, kind, fields: [{ offset, bytes, value, atLeast }] }) -> id, or the negative
+// arm({ pidfd, statusFd, leastKib, signal, release, expiresNs, kind, fields: [{ offset, bytes, value, atLeast }] }) -> id, or the negative
 // errno
 Napi::Value ArmedTargets::Arm(const Napi::CallbackInfo& info, std::mutex& mutex) {
   Arguments arguments(info, "arm");
@@ -29,6 +35,8 @@ Napi::Value ArmedTargets::Arm(const Napi::CallbackInfo& info, std::mutex& mutex)
   int pidfd = o.Int("pidfd");
   target.process.pid = o.Int("pid");
   target.kind = static_cast<uint16_t>(o.Unsigned("kind", 0, UINT16_MAX));
+  int status = o.Int("statusFd");
+  target.least.kib = o.Unsigned("leastKib");
   target.signal = o.Int("signal");
   target.release = o.Boolean("release");
   target.expires_ns = o.BigInt("expiresNs");
@@ -45,6 +53,7 @@ Napi::Value ArmedTargets::Arm(const Napi::CallbackInfo& info, std::mutex& mutex)
   if (!arguments.good()) return info.Env().Undefined();
   target.process.pidfd = fcntl(pidfd, F_DUPFD_CLOEXEC, 3);
   if (target.process.pidfd < 0) return Napi::Number::New(info.Env(), -errno);
+  target.least.status = status < 0 ? -1 : fcntl(status, F_DUPFD_CLOEXEC, 3);
   std::lock_guard<std::mutex> lock(mutex);
   target.id = ++last_id_;
   targets_.push_back(target);
@@ -104,7 +113,8 @@ void ArmedTargets::OnRecord(const uint8_t* data, size_t size) {
       continue;
     }
     if (target->signal != 0) {
-      int error = SendSignal(target->process.pidfd, target->signal);
+      bool shrunk = HasShrunk(target->least);
+      int error = shrunk ? ERANGE : SendSignal(target->process.pidfd, target->signal);
       target->process.killed = target->signal == SIGKILL && error == 0;
       signalled_.push_back({target->id, error, header.ktime_ns, Now(CLOCK_MONOTONIC)});
     }
@@ -158,8 +168,22 @@ std::vector<ArmedTargets::Target>::iterator ArmedTargets::Find(uint32_t id) {
 }
 
 void ArmedTargets::Remove(std::vector<Target>::iterator target) {
-  if (target->process.pidfd >= 0) close(target->process.pidfd);
+  Close(*target);
   targets_.erase(target);
+}
+
+void ArmedTargets::Close(Target& target) {
+  if (target.process.pidfd >= 0) close(target.process.pidfd);
+  if (target.least.status >= 0) close(target.least.status);
+}
+
+// A file that cannot be read, or has no memory because the main thread has exited, says nothing.
+bool ArmedTargets::HasShrunk(const Least& least) {
+  char text[kMostStatus];
+  if (least.status < 0 || !ReadText(least.status, text, sizeof(text))) return false;
+  double resident = NumberAt(AfterName(text, "VmRSS:"));
+  double swapped = NumberAt(AfterName(text, "VmSwap:"));
+  return resident + swapped < static_cast<double>(least.kib);
 }
 
 }  // namespace oomscope

@@ -48,10 +48,16 @@ class ArmedTargets {
     int pid;
     bool killed;  // this thread has sent it SIGKILL
   };
+  // The target is not signalled if it holds less memory and swap by then.
+  struct Least {
+    int status;    // a copy of the caller's descriptor of /proc/PID/status; -1: the target is signalled however little it holds
+    uint64_t kib;
+  };
   struct Target {
     uint32_t id;
     uint16_t kind;
     Process process;
+    Least least;
     int signal;  // 0: no signal is sent
     bool release;
     uint64_t expires_ns;  // CLOCK_MONOTONIC
@@ -59,11 +65,13 @@ class ArmedTargets {
   };
   struct Signalled {
     uint32_t id;
-    int error;  // errno, 0: the signal was sent
+    int error;  // errno, 0: the signal was sent; ERANGE: the target holds too little memory
     uint64_t record_ns;
     uint64_t signal_ns;
   };
 
+  static bool HasShrunk(const Least& least);
+  static void Close(Target& target);
   static bool Meets(const Target& target, const uint8_t* data, size_t size);
   std::vector<Target>::iterator Find(uint32_t id);
   void Remove(std::vector<Target>::iterator target);

@@ -122,6 +122,7 @@ export class Guard implements AsyncDisposable {
       turns: this.#turns,
       responding: (victim) =>
         [...this.#responses.values()].find(({ plan }) => identity(plan.victim) === identity(victim)),
+      wake: () => this.wake(),
       onError: (error) => this.#events.error(error),
     });
   }

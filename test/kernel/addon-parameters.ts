@@ -128,6 +128,8 @@ export const parameters: Record<string, readonly Parameter[]> = {
         int('pidfd'),
         int('pid'),
         unsigned('kind'),
+        int('statusFd'),
+        unsigned('leastKib'),
         int('signal'),
         { name: 'release', kind: 'boolean' },
         bigint('expiresNs'),

@@ -98,6 +98,27 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     expect(signals).toMatchObject([{ byOomKiller: false }]);
   });
 
+  test.each(['bpf', 'addon'] as const)('is signalled by %s only while it holds the least memory', async (backend) => {
+    const { arming, fired, signals } = open({ backend });
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    const target = await holder(group, 20 * MIB);
+    const handle = handleOf(target);
+    const arm = (leastBytes: number) => {
+      const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL', leastBytes } as const;
+      arming.arm(handle, condition, { expiresInMs: 10_000 });
+    };
+    arm(40 * MIB);
+    expect((await startHog(group, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
+    await settled();
+    expect(fired).toMatchObject([{ by: backend, outcome: 'shrunk', error: null, signalNs: null }]);
+    expect({ signals, lives: handle.stillSame() }).toEqual({ signals: [], lives: true });
+    arm(10 * MIB);
+    await startHog(group, ['--max', String(256 * MIB)]).ended;
+    expect((await target.ended).signal).toBe('SIGKILL');
+    await settled();
+    expect(fired[1]).toMatchObject({ by: backend, outcome: 'signalled' });
+  });
+
   test.each(['bpf', 'addon'] as const)('gets a higher priority after SIGKILL by %s', async (backend) => {
     const { arming, fired } = open({ backend });
     const group = createMemoryGroup({ limitBytes: 32 * MIB });

@@ -1,6 +1,6 @@
 /** One target that is or was armed, as `Arming.arm()` returns it. */
 import { uptimeTicks } from '../../linux/process-reader.ts';
-import type { Signalled } from '../../native/addon.ts';
+import type { Signalled } from '../../native/armed-target.ts';
 import type { ProcessHandle, ProcessIdentity } from '../../process/process-handle.ts';
 
 export interface ArmCondition {
@@ -13,6 +13,11 @@ export interface ArmCondition {
    */
   fruitlessRounds: number;
   signal: 'SIGKILL' | 'SIGTERM';
+  /**
+   * The target is signalled only while it holds at least this much memory and swap. Default: however little it holds. The
+   * backend `typescript` does not check this.
+   */
+  leastBytes?: number;
 }
 
 /**

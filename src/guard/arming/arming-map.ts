@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import { type BpfMap, type BpfObject, UpdateFlag } from '../../bpf/libbpf/index.ts';
 import { ArmingSlot, ArmingState } from '../../bpf/wire/layout.ts';
+import { pageBytes } from '../../linux/page-size.ts';
 import type { ProcessIdentity } from '../../process/process-handle.ts';
 import type { ArmCondition } from './armed.ts';
 
@@ -46,5 +47,6 @@ function slotBytes({ pid, startTicks }: ProcessIdentity, condition: ArmCondition
   view.setUint32(offset.pid, pid, true);
   view.setUint32(offset.signal, constants.signals[condition.signal], true);
   view.setUint32(offset.fruitless_rounds, condition.fruitlessRounds, true);
+  view.setUint32(offset.least_pages, Math.floor((condition.leastBytes ?? 0) / pageBytes()), true);
   return bytes;
 }

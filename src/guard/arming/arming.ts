@@ -4,7 +4,6 @@
  * and the number beforehand. The BPF program, the addon's poller thread or JavaScript sends the signal. An arming
  * expires unless it is refreshed, and all armings end with this process.
  */
-import { constants } from 'node:os';
 import { type Observable, Subject } from 'rxjs';
 import { type GuardPrograms, loadGuard } from '../../bpf/load/guard-loader.ts';
 import { AttachedRing } from '../../bpf/load/ring.ts';
@@ -12,8 +11,8 @@ import type { Batch } from '../../bpf/wire/batch.ts';
 import { lossesByName } from '../../bpf/wire/counters.ts';
 import { GuardLimit, GuardOutcome, GuardSignalRecord, GuardTriggerRecord, RecordKind } from '../../bpf/wire/layout.ts';
 import { OomscopeError } from '../../model/error.ts';
-import { loadNative, type RecordField, type RingReader } from '../../native/addon.ts';
-import { checked, failure } from '../../native/system-call.ts';
+import { loadNative, type RingReader } from '../../native/addon.ts';
+import { failure } from '../../native/system-call.ts';
 import { processAncestors } from '../../process/ancestors.ts';
 import { neverSignal } from '../../process/never-signal.ts';
 import type { ProcessHandle, ProcessIdentity } from '../../process/process-handle.ts';
@@ -21,6 +20,7 @@ import { RaisedScores } from '../../process/raised-scores.ts';
 import { UndoLedger } from '../../process/undo-ledger.ts';
 import { type Adjustment, type ArmCondition, Armed, hasJustStarted, type PollerIds } from './armed.ts';
 import { ArmingMap } from './arming-map.ts';
+import { armPoller } from './arming-poller.ts';
 import {
   type ArmingBackend,
   type Fired,
@@ -124,7 +124,9 @@ export class Arming implements Disposable {
     let pollerIds: PollerIds;
     try {
       const expiresNs = this.#map.expire(slot, expiresInMs);
-      pollerIds = this.#armPoller(handle, condition, token, expiresNs);
+      const signals = this.backend === 'bpf' ? 'if asked' : 'always';
+      pollerIds =
+        this.backend === 'typescript' ? [] : armPoller(this.#reader, { handle, condition, token, expiresNs, signals });
       this.#map.arm(slot, handle, condition, token);
     } catch (error) {
       if (adjustment === 'raised') this.#scores.restore(handle); // nothing else would, because nothing is armed
@@ -211,28 +213,6 @@ export class Arming implements Disposable {
     }
   }
 
-  /**
-   * Makes the poller thread signal the target where the BPF program cannot (in this kernel, or for this target). The
-   * thread also releases the memory of a killed target with process_mrelease(2), because until that memory is free, the
-   * kernel may kill a second process.
-   */
-  #armPoller(handle: ProcessHandle, condition: ArmCondition, token: bigint, expiresNs: bigint): PollerIds {
-    if (this.backend === 'typescript') return [];
-    const release = condition.signal === 'SIGKILL';
-    const arm = (asked: bigint, signal: number) => {
-      const { offset } = GuardTriggerRecord;
-      const fields: RecordField[] = [
-        { offset: offset.token, bytes: 8, value: token },
-        { offset: offset.asked, bytes: 4, value: asked },
-      ];
-      const kind = RecordKind.RECORD_GUARD_TRIGGER;
-      const id = this.#reader.arm({ pidfd: handle.fd, pid: handle.pid, signal, release, expiresNs, kind, fields });
-      return checked(id, 'fcntl', 'a copy of a pidfd');
-    };
-    const asked = arm(1n, constants.signals[condition.signal]);
-    return this.backend === 'bpf' && release ? [asked, arm(0n, 0)] : [asked];
-  }
-
   #onBatch(batch: Batch): void {
     batch.walk((kind, at) => {
       if (kind === RecordKind.RECORD_GUARD_TRIGGER) this.#onTrigger(new GuardTriggerRecord(batch.view, at));
@@ -269,6 +249,7 @@ export class Arming implements Disposable {
     if (!done) return { outcome: 'refused', error: 'the arming had expired', signalNs: null };
     const code = failure(-done.errno);
     if (code === undefined) return { outcome: 'signalled', error: null, signalNs: done.signalNs };
+    if (code === 'ERANGE') return { outcome: 'shrunk', error: null, signalNs: null };
     return { outcome: code === 'ESRCH' ? 'gone' : 'refused', error: code === 'ESRCH' ? null : code, signalNs: null };
   }
 

@@ -15,9 +15,9 @@ export interface Fired {
   by: ArmingBackend;
   /**
    * `signalled`: the signal was sent; in all other cases it was not. `gone`: the process had exited. `dying`: the
-   * process was exiting. `refused`: see `error`.
+   * process was exiting. `shrunk`: it held less than `leastBytes`. `refused`: see `error`.
    */
-  outcome: 'signalled' | 'gone' | 'dying' | 'refused';
+  outcome: 'signalled' | 'gone' | 'dying' | 'shrunk' | 'refused';
   /** Why the signal was refused; null: it was not refused. */
   error: string | null;
   /** When the last of the fruitless reclaims ended. */
@@ -53,6 +53,8 @@ export function outcomeInKernel(record: GuardTriggerRecord): FiredOutcome {
       return { outcome: 'gone', error: null, signalNs: null };
     case GuardOutcome.GUARD_DYING:
       return { outcome: 'dying', error: null, signalNs: null };
+    case GuardOutcome.GUARD_SHRUNK:
+      return { outcome: 'shrunk', error: null, signalNs: null };
     default:
       return { outcome: 'refused', error: 'init or a kernel thread', signalNs: null };
   }

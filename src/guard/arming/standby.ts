@@ -17,21 +17,25 @@ import { heldDying, placeOf } from '../rules/decide.ts';
 import type { Fired as FiredRule } from '../rules/detect.ts';
 import { isShrinking } from '../rules/pace.ts';
 import { identity } from '../rules/protect.ts';
-import type { Ranking } from '../rules/rank.ts';
 import type { Rule } from '../rules/rule.ts';
-import { type Armed, hasJustStarted } from './armed.ts';
+import { type ArmCondition, type Armed, hasJustStarted } from './armed.ts';
 import { ArmedOutcomes, type ArmedTarget, armedDetail, armedReading, ended } from './armed-outcomes.ts';
 import type { Arming } from './arming.ts';
 import type { Fired } from './fired.ts';
 import {
   hasMoved,
+  hasShrunk,
+  isAsArmed,
+  leastBytesOf,
   lingersAt,
   placesNear,
   type Ranked,
   rankAfterMs,
   roundsFor,
+  type StandingRanking,
   standingRanking,
   victimNow,
+  withScoresOf,
 } from './standing-ranking.ts';
 
 const EXPIRES_MS = 3000;
@@ -43,14 +47,6 @@ const ENOUGH_SHARE = 0.25;
 /** How long after a target was disarmed a record about it may still arrive (ms). */
 const LATE_RECORD_MS = 1000;
 
-/** A ranking that is still valid, so that only its victim was read again instead of all processes. */
-export interface StandingRanking {
-  ranking: Ranking;
-  sample: Sample;
-  /** The victim's handle. `Standby` owns it and closes it. */
-  handle: ProcessHandle;
-}
-
 export interface StandbyOptions extends Omit<AttemptContext, 'signal'> {
   arming: Arming;
   health: Health;
@@ -60,6 +56,8 @@ export interface StandbyOptions extends Omit<AttemptContext, 'signal'> {
   turns: Turns;
   /** The running response that has chosen this process as its victim. */
   responding: (victim: GuardTarget) => Pick<Response, 'signalledByArming'> | undefined;
+  /** Called when a new ranking is needed at once. */
+  wake: () => void;
   /** Called with an unexpected error. Nothing more is announced about that target afterwards. */
   onError: (error: unknown) => void;
 }
@@ -106,8 +104,8 @@ export class Standby {
     let lingers = false;
     for (const [place, target] of this.#targets) {
       const moved = hasMoved(target, this.#options.machine);
-      if (moved) this.#rankedMs = Number.NEGATIVE_INFINITY;
-      else if (near.has(place)) continue;
+      if (moved || hasShrunk(target, this.#options.machine)) this.#rankedMs = Number.NEGATIVE_INFINITY;
+      if (!moved && near.has(place)) continue;
       const recent = levels.mono_ms - (this.#nearMs.get(place) ?? 0) <= LINGER_MS;
       if (!moved && recent && lingersAt(place, target.fired.rule, levels) && this.#refresh(place)) lingers = true;
       else this.#disarm(place);
@@ -152,14 +150,10 @@ export class Standby {
    * The sample with the original oom_score_adj of armed targets, so that the raised values do not affect the ranking.
    */
   unraised(sample: Sample): Sample {
-    const members = [...this.#targets.values()].flatMap(({ victim }) => victim.members);
-    if (members.length === 0 || sample.processes === null) return sample;
-    const known = new Map(members.map((member) => [identity(member), member]));
-    const processes = sample.processes.map((process) => {
-      const before = known.get(identity(process));
-      return before ? { ...process, oom_score_adj: before.oom_score_adj, oom_score: before.oom_score } : process;
-    });
-    return { ...sample, processes };
+    return withScoresOf(
+      [...this.#targets.values()].flatMap(({ victim }) => victim.members),
+      sample,
+    );
   }
 
   /** Disarms every target. Processes that were signalled and have not exited are announced as abandoned. */
@@ -189,8 +183,9 @@ export class Standby {
     }
     const kernelKills = machine.kernelKills();
     const rounds = victim ? roundsFor(victim, cgroup) : 0;
+    const leastBytes = victim ? leastBytesOf(victim) : 0;
     const same = before && victim && identity(before.victim.target) === identity(victim.target);
-    if (same && before.armed.condition.fruitlessRounds === rounds) {
+    if (same && isAsArmed(before.armed, rounds, leastBytes)) {
       Object.assign(before, { victim, ranking, sample, kernelKills });
       before.armed.raise(victim.members);
       if (this.#refresh(place)) return;
@@ -200,7 +195,7 @@ export class Standby {
     const turn = this.#options.turns.take(`armed ${place}`);
     if (!isTurn(turn)) return;
     const fired = { rule, cgroup, readings: [armedReading(rounds)] };
-    const target = this.#arm({ fired, victim, ranking, sample }, rounds);
+    const target = this.#arm({ fired, victim, ranking, sample }, { fruitlessRounds: rounds, leastBytes });
     if (target) this.#targets.set(place, { ...target, kernelKills, turn });
     else turn.release();
   }
@@ -209,7 +204,10 @@ export class Standby {
    * undefined: the process has exited, or has just started (the next ranking tries again), or arming failed, which was
    * announced.
    */
-  #arm(ranked: Ranked, fruitlessRounds: number): Omit<ArmedTarget, 'kernelKills' | 'turn'> | undefined {
+  #arm(
+    ranked: Ranked,
+    limits: Pick<ArmCondition, 'fruitlessRounds' | 'leastBytes'>,
+  ): Omit<ArmedTarget, 'kernelKills' | 'turn'> | undefined {
     const { arming, raiseScore, health } = this.#options;
     const { pid, start_ticks: startTicks } = ranked.victim.target;
     const { cgroup } = ranked.fired;
@@ -222,7 +220,7 @@ export class Standby {
         handle.close();
         return undefined;
       }
-      const condition = { domain, fruitlessRounds, signal: 'SIGKILL' } as const;
+      const condition = { domain, ...limits, signal: 'SIGKILL' } as const;
       const terms = { expiresInMs: EXPIRES_MS, ...(raiseScore && { oomScoreAdj: HIGHEST_ADJ }) };
       const armed = arming.arm(handle, condition, terms);
       armed.raise(ranked.victim.members);
@@ -275,7 +273,11 @@ export class Standby {
       target.handle.close();
     };
     const response = outcome === 'signalled' ? this.#options.responding(target.victim.target) : undefined;
-    if (outcome === 'refused') {
+    if (outcome === 'shrunk') {
+      release(); // another process has taken the memory since the ranking
+      this.#rankedMs = Number.NEGATIVE_INFINITY;
+      this.#options.wake();
+    } else if (outcome === 'refused') {
       this.#outcomes.refused(target, fired);
       release();
     } else if (outcome !== 'signalled' && this.#busy.has(place)) {

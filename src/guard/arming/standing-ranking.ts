@@ -2,6 +2,8 @@
  * Where a target is armed, and whether the ranking by which it was armed is still valid when its rule fires. A new ranking
  * reads all processes, which takes longest when memory is short.
  */
+import { availableParallelism } from 'node:os';
+import { pageBytes } from '../../linux/page-size.ts';
 import type { GuardRank } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import type { ProcessHandle } from '../../process/process-handle.ts';
@@ -9,11 +11,13 @@ import type { MachineView } from '../ladder/machine-view.ts';
 import { placeOf } from '../rules/decide.ts';
 import { type Fired, placesOf } from '../rules/detect.ts';
 import { isNear, isNearWithoutGrowth } from '../rules/pace.ts';
+import { identity } from '../rules/protect.ts';
 import type { Candidate, Ranking } from '../rules/rank.ts';
 import type { Rule } from '../rules/rule.ts';
 import { PROJECTED_SECONDS } from '../rules/score.ts';
 import { hasLeft, heldBytes } from '../rules/unit.ts';
 import { steps } from '../steps/steps.ts';
+import type { Armed } from './armed.ts';
 
 /** How often the likely victim is recomputed (ms): while memory is shrinking, and while it is stable. */
 export const RANK_MS = { shrinking: 200, stable: 2000 };
@@ -33,6 +37,14 @@ export interface Ranked {
   victim: Candidate;
   ranking: Ranking;
   sample: Sample;
+}
+
+/** A ranking that is still valid, so that only its victim was read again instead of all processes. */
+export interface StandingRanking {
+  ranking: Ranking;
+  sample: Sample;
+  /** The victim's handle. `Standby` owns it and closes it. */
+  handle: ProcessHandle;
 }
 
 /**
@@ -76,6 +88,34 @@ export function roundsFor({ target, members, freesBytes }: Candidate, cgroup: Sa
   return shared > half && freesBytes > half ? FRUITLESS_ROUNDS.cgroupShared : FRUITLESS_ROUNDS.cgroup;
 }
 
+/** A target is signalled only while it holds at least this share of what it held when it was chosen. */
+const LEAST_SHARE = 0.5;
+/** How many pages one CPU may hold back from each of the kernel's three counters of a process (lib/percpu_counter.c: percpu_counter_batch). */
+const uncountedPages = (cpus: number) => 3 * cpus * Math.max(32, 2 * cpus);
+
+/** How much the first process of a candidate must hold for the signal: see `leastBytes` of ArmCondition. */
+export function leastBytesOf({ members }: Candidate, cpus = availableParallelism()): number {
+  const [member] = members;
+  const held = member ? heldBytes(member) : 0;
+  return Math.max(0, LEAST_SHARE * held - uncountedPages(cpus) * pageBytes());
+}
+
+/** Whether an arming is still right for its target: this has not grown so much that it could shrink unnoticed. */
+export const isAsArmed = ({ condition }: Armed, rounds: number, leastBytes: number): boolean =>
+  condition.fruitlessRounds === rounds && leastBytes <= 1.5 * (condition.leastBytes ?? 0);
+
+/** Whether the first process of the victim holds too little memory by now to be signalled. */
+export function hasShrunk(
+  { handle, victim, armed }: Pick<Ranked, 'victim'> & { handle: ProcessHandle; armed: Armed },
+  machine: MachineView,
+): boolean {
+  const { leastBytes = 0 } = armed.condition;
+  const seen = handle.state();
+  if (!seen || seen.dying || seen.rssBytes >= leastBytes) return false;
+  const now = machine.process(victim.target.pid); // its memory may be in swap
+  return now !== undefined && !now.dying && heldBytes(now) < leastBytes;
+}
+
 /** The places where a rule that kills single processes is near to firing (see `isNear()`), with the first such rule. */
 export function placesNear(rules: readonly Rule[], levels: Sample) {
   const near = new Map<string, { rule: Rule; cgroup: SampledCgroup | undefined }>();
@@ -110,6 +150,17 @@ export function victimNow(
   const swapped = system.swap_free_bytes < system.swap_total_bytes;
   const swap_bytes = swapped ? (machine.process(member.pid)?.swap_bytes ?? 0) : 0;
   return { ...member, rss_bytes: seen.rssBytes, swap_bytes };
+}
+
+/** The sample with the oom_score_adj and oom_score that these processes had when they were ranked. */
+export function withScoresOf(members: readonly SampledProcess[], sample: Sample): Sample {
+  if (members.length === 0 || sample.processes === null) return sample;
+  const known = new Map(members.map((member) => [identity(member), member]));
+  const processes = sample.processes.map((process) => {
+    const before = known.get(identity(process));
+    return before ? { ...process, oom_score_adj: before.oom_score_adj, oom_score: before.oom_score } : process;
+  });
+  return { ...sample, processes };
 }
 
 /** Whether the first process of the victim has left the cgroup where memory is short. */

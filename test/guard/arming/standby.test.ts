@@ -124,6 +124,7 @@ async function setUp({
     responds = pid;
   };
   const events: Event[] = [];
+  const woken: true[] = [];
   const on: Rule['on'] = inCgroup ? [{ kind: 'cgroup', glob: '/app' }] : [{ kind: 'system' }];
   const only = rule({ steps: [step('kill')], rank, on, ...(when && { when }) });
   const policy = new Policy({ rules: [only], killsPerMinute: 5, protect: [] }, self);
@@ -151,6 +152,7 @@ async function setUp({
     health,
     raiseScore: true,
     turns: new Turns(),
+    wake: () => woken.push(true),
     responding: (victim) => (victim.pid === responds ? response : undefined),
     onError,
   });
@@ -168,7 +170,20 @@ async function setUp({
     const times = { triggerNs, decidedNs: null, signalNs, triggerTid: 1, fruitlessRounds: 10 };
     fired$.next({ armed: armed.at(-1) as Armed, by: 'addon', outcome, error, ...times });
   };
-  return { standby, machine, processes, pid: first.pid, real, armed, fire, events, standingRanking, respond, taken };
+  return {
+    standby,
+    machine,
+    processes,
+    pid: first.pid,
+    real,
+    armed,
+    fire,
+    events,
+    standingRanking,
+    respond,
+    taken,
+    woken,
+  };
 }
 
 const endHolder = () => {
@@ -209,6 +224,19 @@ describe('the ranking by which a target was armed', () => {
     expect(standby.update(levelsOfCgroup(50, 150))).toBe(true); // the ranking is 50 ms old, and would stand otherwise
     expect(armed.map(({ handle, isArmed }) => [handle.pid, isArmed])).toEqual([
       [pid, false],
+      [processes[1]?.pid, true],
+    ]);
+  });
+
+  test('is made anew when the armed process holds less than half of what it held', async () => {
+    const { standby, processes, armed, real } = await setUp({ before: -400 }); // it held 400 MiB more then
+    expect(armed[0]?.condition.leastBytes).toBeCloseTo((real + 400 * MIB) / 2, -7);
+    standby.update(levels(10, 150));
+    expect(armed).toHaveLength(1);
+    processes[0] = { ...(processes[0] as SampledProcess), rss_bytes: MIB };
+    standby.update(levels(20, 150));
+    expect(armed.map(({ handle, isArmed }) => [handle.pid, isArmed])).toEqual([
+      [processes[0].pid, false],
       [processes[1]?.pid, true],
     ]);
   });
@@ -286,7 +314,7 @@ describe('a target that fires', () => {
       { outcome: 'survived', message: expect.stringContaining('is still alive: the signal was refused: EPERM.') },
     ]);
     // The next ranking arms the process again. The same refusal is not announced each time.
-    standby.update(levels(3000, 150));
+    standby.update(levels(20_000, 150));
     expect(armed).toHaveLength(2);
     fire('refused', 'EPERM');
     expect(events).toHaveLength(3);
@@ -317,20 +345,20 @@ describe('a target that fires', () => {
     onTestFinished(() => timeout.mockRestore());
     const { standby, processes, armed, fire, events } = await setUp();
     fire('signalled'); // the process is not really sent a signal
-    standby.update(levels(3000, 150));
+    standby.update(levels(20_000, 150));
     expect(armed).toHaveLength(1);
     timeouts[0]?.abort();
     await expect
       .poll(() => events.at(-1), SOON)
       .toMatchObject({ type: 'guard.result', outcome: 'survived', stuck: { state: 'S', memory_falling: false } });
-    standby.update(levels(6000, 150));
+    standby.update(levels(40_000, 150));
     expect(armed.map(({ handle }) => handle.pid)).toEqual(processes.map(({ pid }) => pid));
   });
 
   test('is followed by no other target while it is dying, also before the record of its signal arrives', async () => {
     const { standby, processes, pid, armed, fire, events } = await setUp();
     processes[0] = { ...(processes[0] as SampledProcess), dying: true };
-    expect(standby.update(levels(3000, 150))).toBe(true);
+    expect(standby.update(levels(20_000, 150))).toBe(true);
     expect(armed.map(({ handle, isArmed }) => [handle.pid, isArmed])).toEqual([[pid, true]]);
     fire('signalled');
     await endHolder();
@@ -338,23 +366,33 @@ describe('a target that fires', () => {
     expect(events[0]).toMatchObject({ victim: { pid } });
   });
 
+  test('that has given up its memory is not killed, and a new ranking is made at once', async () => {
+    const { standby, processes, armed, fire, events, woken } = await setUp();
+    processes[0] = { ...(processes[0] as SampledProcess), rss_bytes: MIB };
+    fire('shrunk');
+    expect([events, woken]).toEqual([[], [true]]);
+    expect(armed[0]?.isArmed).toBe(false);
+    expect(standby.update(levels(10, 150))).toBe(true); // 10 ms after the last ranking
+    expect(armed.map(({ handle }) => handle.pid)).toEqual(processes.map(({ pid }) => pid));
+  });
+
   test('is followed by no other target while its shared memory is not free, although its address space is gone', async () => {
     const { standby, processes, armed } = await setUp({ shared: 200 });
     processes[0] = { ...(processes[0] as SampledProcess), dying: true, rss_bytes: 0 };
-    standby.update(levels(3000, 150));
+    standby.update(levels(20_000, 150));
     expect(armed.map(({ isArmed }) => isArmed)).toEqual([true]);
     processes[0] = { ...processes[0], state: 'Z' };
-    standby.update(levels(3200.1, 150));
+    standby.update(levels(20_200.1, 150));
     expect(armed).toHaveLength(2);
   });
 
   test('is disarmed while another process is dying that frees as much, and armed again soon afterwards', async () => {
     const { standby, processes, pid, armed } = await setUp();
     processes.push({ ...process_(999_999_999), rss_bytes: 300 * MIB, dying: true });
-    standby.update(levels(3000, 150));
+    standby.update(levels(20_000, 150));
     expect(armed.map(({ isArmed }) => isArmed)).toEqual([false]);
     processes.pop();
-    standby.update(levels(3200.1, 150));
+    standby.update(levels(20_200.1, 150));
     expect(armed.map(({ handle, isArmed }) => [handle.pid, isArmed])).toEqual([
       [pid, false],
       [pid, true],
@@ -397,10 +435,10 @@ describe('an arming that fails', () => {
     expect(events[0]?.message).toBe(
       'The guard cannot arm the likely victim: The map is full: EPERM. It continues without arming.',
     );
-    standby.update(levels(3000, 150));
+    standby.update(levels(20_000, 150));
     expect(events).toHaveLength(1);
     works = true;
-    standby.update(levels(6000, 150));
+    standby.update(levels(40_000, 150));
     expect(events[1]).toMatchObject({ ...status, state: 'working', failures: 2, severity: 'info' });
     expect(events[1]?.message).toBe('The guard can arm the likely victim again, after 2 failures.');
   });
