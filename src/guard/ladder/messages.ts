@@ -1,6 +1,6 @@
 /**
- * Writes the message of each of the guard's events. Control characters in the names of processes and cgroups are
- * replaced, so that the message is safe for a terminal.
+ * Writes the message of each of the guard's events. Control characters in the names of processes and cgroups, and in what
+ * a message quotes, are replaced, so that the message is safe for a terminal.
  */
 import type {
   GuardActionOutcome,
@@ -22,7 +22,7 @@ import { steps } from '../steps/steps.ts';
 export function planMessage(fired: Fired, { target, score }: Candidate, of: number, acts: boolean): string {
   const memory = `${formatBytes(target.rss_bytes)} resident`;
   const victim = acts ? 'the victim is' : 'the victim would be';
-  return `${ruleFired(fired)}: ${victim} ${nameOf(target)}, ${memory}, ${score} points, the highest of ${of}.`;
+  return sentence(`${ruleFired(fired)}: ${victim} ${nameOf(target)}, ${memory}, ${score} points, the highest of ${of}`);
 }
 
 export function actionMessage(
@@ -79,10 +79,10 @@ export function shadowMessage(
   outcome: 'same_victim' | 'other_victim' | 'unforeseen',
   leadMs: number | null,
 ): string {
-  const kernel = `The kernel killed ${printable(killed.comm ?? '?')} (pid ${killed.pid})`;
-  if (outcome === 'unforeseen' || !planned) return `${kernel}; no rule had fired.`;
+  const kernel = `The kernel killed ${killed.comm ?? '?'} (pid ${killed.pid})`;
+  if (outcome === 'unforeseen' || !planned) return sentence(`${kernel}; no rule had fired`);
   const victim = outcome === 'same_victim' ? 'it' : nameOf(planned);
-  return `${kernel}; the guard would have killed ${victim} ${leadMs} ms earlier.`;
+  return sentence(`${kernel}; the guard would have killed ${victim} ${leadMs} ms earlier`);
 }
 
 export function statusMessage(part: GuardPart, state: GuardStatus['state'], error: string, failures: number): string {
@@ -112,8 +112,8 @@ const parts: Record<GuardPart, { can: string; without: string }> = {
 };
 
 function nameOf({ comm, pid, takes, cgroup, processes }: GuardTarget): string {
-  if (takes === 'cgroup') return `the ${processes} processes of ${printable(cgroup ?? '?')}`;
-  const name = `${printable(comm)} (pid ${pid})`;
+  if (takes === 'cgroup') return `the ${processes} processes of ${cgroup ?? '?'}`;
+  const name = `${comm} (pid ${pid})`;
   return takes === 'process_group' ? `${name} and its group of ${processes}` : name;
 }
 
@@ -139,4 +139,4 @@ function valueText(value: number, unit: GuardReading['unit']): string {
   }
 }
 
-const sentence = (text: string) => (text.endsWith('.') ? text : `${text}.`);
+const sentence = (text: string) => printable(text.endsWith('.') ? text : `${text}.`);
