@@ -58,18 +58,29 @@ export function recoverLedgers(options: UndoLedgerOptions): Recovery {
 }
 
 /**
- * Opens a ledger in the first default directory that can be used. @returns undefined: none of them can be used
+ * Opens a ledger in the first default directory that can be used. A damaged file stays as it is, and its name counts as
+ * taken: recoverLedgers() has reported it. @returns undefined: none of them can be used
  *
- * @throws OomscopeError BAD_INPUT, NOT_PERMITTED, OUTPUT
+ * @throws OomscopeError NOT_PERMITTED, OUTPUT
  */
 export function openOwnLedger(options: UndoLedgerOptions): UndoLedger | undefined {
   const directory = usableDirectory();
   if (directory === undefined) return undefined;
   for (let number = 1; number <= MOST_FILES; number++) {
-    const ledger = UndoLedger.openIfFree(join(directory, nameOf(number)), options);
+    const ledger = openUnlessDamaged(join(directory, nameOf(number)), options);
     if (ledger) return ledger;
   }
-  throw new OomscopeError('OUTPUT', `${directory}: expected at most ${MOST_FILES} guards to run at a time.`);
+  const found = `${MOST_FILES} files that are in use or damaged`;
+  throw new OomscopeError('OUTPUT', `${directory}: expected a free name for an undo file, got ${found}.`);
+}
+
+function openUnlessDamaged(path: string, options: UndoLedgerOptions): UndoLedger | undefined {
+  try {
+    return UndoLedger.openIfFree(path, options);
+  } catch (error) {
+    if (error instanceof OomscopeError && error.code === 'BAD_INPUT') return undefined;
+    throw error;
+  }
 }
 
 /** The other guard, in words, that has a change with this key in its ledger. undefined: there is none. Never throws. */

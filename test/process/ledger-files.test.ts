@@ -1,5 +1,5 @@
 /** The undo files of guards in their directory: whose are read, and which one a guard gets. */
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
@@ -66,12 +66,17 @@ test('a change of a killed guard that a running one has changed since stays reco
   expect(existsSync(join(directory, 'guard-3.jsonl'))).toBe(false);
 });
 
-test('a damaged file is reported, and does not keep a guard from starting', () => {
-  writeFileSync(join(directory, 'guard-9.jsonl'), '{}\n', { mode: 0o600 });
+test.each([
+  ['guard.jsonl', 'guard-2.jsonl'],
+  ['guard-9.jsonl', 'guard.jsonl'],
+])('the damaged file %s is reported, and does not keep a guard from starting', (damaged, own) => {
+  writeFileSync(join(directory, damaged), '{}\n', { mode: 0o600 });
   expect(recovered().problems).toEqual([
-    expect.stringContaining(`${directory}/guard-9.jsonl:1: expected a line of oomscope's undo file`),
+    expect.stringContaining(`${directory}/${damaged}:1: expected a line of oomscope's undo file`),
   ]);
-  using _ = openOwnLedger(options);
+  using ledger = openOwnLedger(options);
+  expect(ledger?.path).toBe(join(directory, own));
+  expect(readFileSync(join(directory, damaged), 'utf8')).toBe('{}\n');
 });
 
 test.skipIf(process.geteuid?.() !== 0)('the files in a directory of another user are not read', () => {
