@@ -128,7 +128,7 @@ export interface StuckDiagnosis {
 
 /**
  * The outcome of a plan.
- * - `killed`: the victim exited and its memory is free. `ended`: the victim exited, but its memory is not free yet.
+ * - `killed`: the victim exited, and its memory is free or memory is no longer short. `ended`: the victim exited, but its memory is not free yet.
  * - `recovered`: the shortage passed before the victim had to be killed, or the victim exited by itself.
  * - `survived`: the victim did not exit, the ladder has no step that kills, or the signal was refused.
  * - `kernel_first`: the kernel killed the victim before the guard did.

@@ -209,6 +209,42 @@ test('chooses the same process again when it has ignored SIGTERM, and not an inn
   expect(isAlive(innocent.pid)).toBe(true);
 });
 
+test('says that a victim exited because it was asked', async () => {
+  const polite = spawn('sh', ['-c', 'trap "exit 0" USR1; echo ready; while :; do sleep 0.05; done'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  children.add(polite);
+  await once(polite.stdout, 'data');
+  const machine = new MadeUp(
+    process_(polite.pid as number, { start_ticks: startTicksOf(polite.pid as number) as number }),
+  );
+  polite.once('exit', () => {
+    machine.short = false;
+  });
+  const ask = { ...step('ask', { waitMs: 10_000 }), signal: 'SIGUSR1' } as Step;
+  const events = await guarded(machine, [ask, step('kill')], 2000);
+  expect(events.at(-1)).toMatchObject({
+    ...{ type: 'guard.result', outcome: 'recovered', trigger_to_signal_ns: null },
+    message: `process-${polite.pid} (pid ${polite.pid}) exited after it was asked.`,
+  });
+});
+
+test.each([
+  ['another process frees memory', 20, 'has exited, and memory is no longer short'],
+  ['the memory of the victim is free', 80, 'has exited and its memory is back'],
+])('says what has become of the memory when %s', async (_, freedMib, said) => {
+  const machine = new MadeUp(sleeper()); // it holds 100 MiB
+  const levels = machine.levels.bind(machine);
+  machine.levels = () => {
+    const available_bytes = ([...children][0]?.signalCode === null ? 90 : 90 + freedMib) * 2 ** 20;
+    return { ...levels(), system: system({ available_bytes }) };
+  };
+  const events = await guarded(machine, [step('kill', { waitMs: 1000 })], 1000);
+  const result = events.find(({ type }) => type === 'guard.result');
+  expect(result).toMatchObject({ outcome: 'killed', signal_to_memory_back_ns: expect.any(Number) });
+  expect(result?.message).toMatch(new RegExp(`${said} .* after the signal, ${freedMib} MiB more available\\.$`));
+});
+
 test('plans only twice for a process that is listed and cannot be reached', async () => {
   const bystander = sleeper();
   const machine = new MadeUp({ ...bystander, start_ticks: bystander.start_ticks - 1000 });

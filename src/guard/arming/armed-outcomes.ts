@@ -4,10 +4,12 @@ import type { ProcessEnd, ProcessHandle } from '../../process/process-handle.ts'
 import type { Turn } from '../../process/turns.ts';
 import { Attempt, type AttemptContext } from '../ladder/attempt.ts';
 import { diagnose } from '../ladder/diagnose.ts';
+import type { Victim } from '../ladder/victim.ts';
 import { DYING_PATIENCE_MS } from '../rules/decide.ts';
 import { identity } from '../rules/protect.ts';
 import type { Armed } from './armed.ts';
 import type { Fired } from './fired.ts';
+import { killOthers } from './others-of-victim.ts';
 import type { Ranked } from './standing-ranking.ts';
 
 export interface ArmedTarget extends Ranked {
@@ -23,6 +25,8 @@ export interface ArmedTarget extends Ranked {
 
 /** A refused signal to the same process is announced again after this time (ms). */
 const REPEAT_REFUSAL_MS = 10_000;
+/** How long the result waits for the other processes of a victim, after the first one has exited (ms). */
+const OTHERS_MS = 2000;
 
 export class ArmedOutcomes {
   readonly #context: Omit<AttemptContext, 'signal'>;
@@ -43,8 +47,10 @@ export class ArmedOutcomes {
     const detail = armedDetail(fired);
     if (outcome === 'signalled') attempt.killedEarly(signalNs ?? triggerNs, detail);
     else attempt.action('kill', 'failed', detail);
+    using others = outcome === 'signalled' ? this.#killOthers(target, attempt) : undefined;
     const end = await ended(target.handle, signal);
     if (end === 'stopped') return attempt.result('abandoned');
+    if (others) await Promise.race([others.exited, aborted(withTimeout(signal, OTHERS_MS))]);
     if (!('stuck' in end)) return attempt.exited(end.monoNs);
     const { policy, machine } = this.#context;
     policy.stuck(target.victim.target, machine.levels().mono_ms);
@@ -65,6 +71,18 @@ export class ArmedOutcomes {
     const why = `the signal was refused: ${fired.error}`;
     attempt.action('kill', 'failed', `armed: ${why}`);
     attempt.result('survived', {}, why);
+  }
+
+  /** @returns the other processes of the victim; undefined: there are none, or they could not be killed */
+  #killOthers(target: ArmedTarget, attempt: Attempt): Victim | undefined {
+    try {
+      const killed = killOthers(target, this.#context);
+      if (killed) attempt.killedOthers(killed.reached, killed.by);
+      return killed?.others;
+    } catch (error) {
+      attempt.action('kill', 'failed', `the other processes: ${(error as Error).message}`);
+      return undefined;
+    }
   }
 
   #attempt(target: ArmedTarget, { triggerNs, fruitlessRounds }: Fired, signal: AbortSignal): Attempt {
@@ -94,10 +112,7 @@ export async function ended(
   signal: AbortSignal,
 ): Promise<ProcessEnd | { stuck: StuckDiagnosis } | 'stopped'> {
   while (!signal.aborted) {
-    const end = await Promise.race([
-      exited,
-      aborted(AbortSignal.any([signal, AbortSignal.timeout(DYING_PATIENCE_MS)])),
-    ]);
+    const end = await Promise.race([exited, aborted(withTimeout(signal, DYING_PATIENCE_MS))]);
     if (end) return end;
     if (signal.aborted) break;
     const stuck = await diagnose(pid);
@@ -105,6 +120,8 @@ export async function ended(
   }
   return 'stopped';
 }
+
+const withTimeout = (signal: AbortSignal, ms: number) => AbortSignal.any([signal, AbortSignal.timeout(ms)]);
 
 function aborted(signal: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {

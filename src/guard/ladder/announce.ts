@@ -29,6 +29,8 @@ export interface Plan {
   id: string;
   fired: Fired;
   victim: GuardTarget;
+  /** Of the processes of the victim, only the first one was signalled: an armed process is signalled alone. */
+  onlyFirst?: boolean;
 }
 
 /** Provides the clock and the envelopes of events: of the running guard, or of a replayed recording. */
@@ -68,7 +70,7 @@ export class Announcer {
     const { rule, readings } = fired;
     const of = ranking.candidates.length;
     const envelope = this.#stamp.envelope('warning', planMessage(fired, victim, of, this.mode === 'enforce'));
-    const plan = { id: envelope.id, fired, victim: victim.target };
+    const plan: Plan = { id: envelope.id, fired, victim: victim.target };
     this.#emit({
       ...envelope,
       type: 'guard.plan',
@@ -94,7 +96,7 @@ export class Announcer {
     const { fired, victim } = plan;
     const severity = outcome === 'done' && steps[action].signal ? 'critical' : 'warning';
     this.#emit({
-      ...this.#stamp.envelope(severity, actionMessage(action, outcome, victim, detail)),
+      ...this.#stamp.envelope(severity, actionMessage(action, outcome, victim, detail, plan.onlyFirst)),
       type: 'guard.action',
       plan_id: plan.id,
       mode: this.mode,
@@ -112,7 +114,7 @@ export class Announcer {
     const { fired, victim } = plan;
     const severity = outcome === 'survived' ? 'critical' : 'info';
     this.#emit({
-      ...this.#stamp.envelope(severity, resultMessage(outcome, victim, found, why)),
+      ...this.#stamp.envelope(severity, resultMessage(outcome, victim, found, why, plan.onlyFirst)),
       type: 'guard.result',
       plan_id: plan.id,
       mode: this.mode,

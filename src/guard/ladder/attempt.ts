@@ -32,6 +32,7 @@ export class Attempt {
   readonly #triggerNs: bigint;
   #signalNs: bigint | undefined;
   #hasKilled = false;
+  #hasAsked = false;
 
   /**
    * Announces the plan.
@@ -74,16 +75,25 @@ export class Attempt {
   killed(nowMs: number): void {
     if (!this.#hasKilled) this.#context.policy.killed(nowMs);
     this.#hasKilled = true;
+    this.plan.onlyFirst = false;
   }
 
-  /** Records that an armed victim was sent SIGKILL, outside of the steps. */
+  /** Records that the first process of an armed victim was sent SIGKILL, outside of the steps. */
   killedEarly(atNs: bigint, detail: string): void {
     this.signalled(atNs);
     this.killed(performance.now());
+    this.plan.onlyFirst = this.choice.victim.members.length > 1;
     this.action('kill', 'done', detail);
   }
 
+  /** Records that the other processes of an armed victim were sent SIGKILL, too. */
+  killedOthers(reached: number, by: string): void {
+    this.plan.onlyFirst = false;
+    this.action('kill', 'done', `${reached} more, by ${by}`);
+  }
+
   action(step: GuardStep, outcome: GuardActionOutcome, detail: string | null): void {
+    if (step === 'ask' && outcome === 'done') this.#hasAsked = true;
     this.#context.announce.action(this.plan, step, outcome, detail, this.#triggerNs);
   }
 
@@ -104,17 +114,32 @@ export class Attempt {
     const kernelToo = this.measured.kernelKilled();
     if (back === undefined && !this.#context.signal.aborted) this.#noteDisappointment();
     const since = this.#signalNs;
-    if (since === undefined) {
-      const found = { kernel_killed_too: kernelToo };
-      if (kernelToo) this.result('kernel_first', found);
-      else this.result('recovered', found, 'exited before it was signalled');
-      return;
-    }
-    this.result(back === undefined ? 'ended' : 'killed', {
+    if (since === undefined) return this.#exitedUnsignalled(kernelToo);
+    const found = {
       kernel_killed_too: kernelToo,
       signal_to_exit_ns: Number(exitNs - since),
-      signal_to_memory_back_ns: back === undefined ? null : Number(back - since),
-    });
+      signal_to_memory_back_ns: back === undefined ? null : Number(back.ns - since),
+    };
+    if (back === undefined) this.result('ended', found);
+    else this.result('killed', found, back.isFreed ? undefined : 'memory is no longer short');
+  }
+
+  /**
+   * Other processes may be killed at the same place, so their number alone does not tell that the kernel has killed this
+   * one. @param kernelToo whether the kernel has killed any process there; null: unknown
+   */
+  #exitedUnsignalled(kernelToo: boolean | null): void {
+    const { victim, fired } = this.choice;
+    const byKernel = kernelToo === false ? false : (this.#context.machine.killedByKernel?.(victim.target.pid) ?? null);
+    if (byKernel === true) {
+      this.result('kernel_first', { kernel_killed_too: true });
+      return;
+    }
+    const when = this.#hasAsked ? 'after it was asked' : 'before it was signalled';
+    const where = fired.cgroup ? `in ${fired.cgroup.path}` : 'on this machine';
+    const other = `${byKernel === null ? 'a' : 'another'} process ${where}`;
+    const meanwhile = kernelToo ? `, and the kernel has killed ${other} meanwhile` : '';
+    this.result('recovered', { kernel_killed_too: kernelToo }, `exited ${when}${meanwhile}`);
   }
 
   /** The victim is gone, and memory is still short. */

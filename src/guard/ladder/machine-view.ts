@@ -31,6 +31,8 @@ export interface MachineView {
   process(pid: number): SampledProcess | undefined;
   /** Number of processes that the kernel's OOM killer has killed since boot. null: unknown. */
   kernelKills(): number | null;
+  /** Whether the kernel's OOM killer has killed this process. null, or without this method: unknown. */
+  killedByKernel?(pid: number): boolean | null;
   /** The directory of a cgroup. undefined: no memory controller is mounted. */
   directoryOf(path: string): string | undefined;
 }

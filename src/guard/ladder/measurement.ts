@@ -25,6 +25,16 @@ interface Before {
   heldBytes: number;
 }
 
+interface Back {
+  /** CLOCK_MONOTONIC. */
+  ns: bigint;
+  /**
+   * false: memory is no longer short, although less than BACK_SHARE of what the victim held is available again. Other
+   * processes may have freed it, and the victim may have shared what it held.
+   */
+  isFreed: boolean;
+}
+
 export class Measurement {
   readonly #machine: MachineView;
   readonly #fired: Fired;
@@ -70,17 +80,16 @@ export class Measurement {
   }
 
   /**
-   * The time (CLOCK_MONOTONIC in ns) at which the victim's memory was available again; undefined: that took too long,
-   * or `signal` aborted.
+   * Waits until a fair share of what the victim held is available again, or memory is no longer short. undefined: that took
+   * too long, or `signal` aborted.
    */
-  async memoryBack(signal: AbortSignal): Promise<bigint | undefined> {
+  async memoryBack(signal: AbortSignal): Promise<Back | undefined> {
     const until = performance.now() + MEMORY_BACK_MS;
     for (;;) {
       const began = performance.now();
       const freed = this.freedBytes();
-      if (freed === null || freed >= BACK_SHARE * this.#before.heldBytes || !this.isShort(this.#machine.levels())) {
-        return process.hrtime.bigint();
-      }
+      const isFreed = freed === null || freed >= BACK_SHARE * this.#before.heldBytes;
+      if (isFreed || !this.isShort(this.#machine.levels())) return { ns: process.hrtime.bigint(), isFreed };
       const now = performance.now();
       if (now > until || signal.aborted) return undefined;
       await sleep(Math.max(POLL_MS, REST * (now - began)));

@@ -25,13 +25,15 @@ export function planMessage(fired: Fired, { target, score }: Candidate, of: numb
   return sentence(`${ruleFired(fired)}: ${victim} ${nameOf(target)}, ${memory}, ${score} points, the highest of ${of}`);
 }
 
+/** @param onlyFirst of the processes of the victim, only the first one was signalled */
 export function actionMessage(
   step: GuardStep,
   outcome: GuardActionOutcome,
   victim: GuardTarget,
   detail: string | null,
+  onlyFirst = false,
 ): string {
-  const name = nameOf(victim);
+  const name = onlyFirst ? nameOfFirst(victim) : nameOf(victim);
   const texts: Record<GuardActionOutcome, string> = {
     done: `${steps[step].did} ${name}`,
     failed: `"${step}" failed for ${name}`,
@@ -43,21 +45,23 @@ export function actionMessage(
   return sentence(detail === null ? texts[outcome] : `${texts[outcome]}: ${detail}`);
 }
 
-/** @param why replaces the usual reason for the outcome */
+/** @param why replaces the usual reason for the outcome @param onlyFirst as for actionMessage() */
 export function resultMessage(
   outcome: GuardResult['outcome'],
   victim: GuardTarget,
   { freed_bytes = null, signal_to_memory_back_ns: back = null, stuck = null }: Partial<GuardResult>,
   why: string | undefined,
+  onlyFirst = false,
 ): string {
-  const name = nameOf(victim);
+  const name = onlyFirst ? nameOfFirst(victim) : nameOf(victim);
   const after = back === null ? '' : ` ${formatNs(back)} after the signal`;
   const freed = freed_bytes === null || freed_bytes <= 0 ? '' : `, ${formatBytes(freed_bytes)} more available`;
+  const ended = onlyFirst ? `only ${name} was killed` : `${name} was not killed`;
   const held = formatBytes(victim.rss_bytes + victim.swap_bytes);
   const texts: Partial<Record<GuardResult['outcome'], string>> = {
-    killed: `${name} has exited and its memory is back${after}${freed}`,
+    killed: `${name} has exited${why === undefined ? ' and its memory is back' : `, and ${why}`}${after}${freed}`,
     ended: `${name} has exited, but its memory is not back yet`,
-    recovered: why === undefined ? `Memory is no longer short; ${name} was not killed` : `${name} ${why}`,
+    recovered: why === undefined ? `Memory is no longer short; ${ended}` : `${name} ${why}`,
     survived: `${name} is still alive: ${why ?? stuck?.verdict ?? 'the ladder has no further step'}`,
     kernel_first: `The kernel killed ${name} first`,
     would_kill: `Would have killed ${name}, which holds ${held}`,
@@ -110,6 +114,11 @@ const parts: Record<GuardPart, { can: string; without: string }> = {
     without: "The kernel's OOM killer may choose another process",
   },
 };
+
+function nameOfFirst({ comm, pid, takes, cgroup, processes }: GuardTarget): string {
+  const all = takes === 'cgroup' ? `the ${processes} processes of ${cgroup ?? '?'}` : `its group of ${processes}`;
+  return `${comm} (pid ${pid}, the first of ${all})`;
+}
 
 function nameOf({ comm, pid, takes, cgroup, processes }: GuardTarget): string {
   if (takes === 'cgroup') return `the ${processes} processes of ${cgroup ?? '?'}`;

@@ -3,6 +3,7 @@
  * when one may have to be killed. It samples only the cgroups that the rules name.
  */
 import { Cgroupfs } from '../../linux/cgroupfs.ts';
+import { loggedKill } from '../../linux/kernel-log-kill.ts';
 import { parseMeminfo } from '../../linux/meminfo.ts';
 import { parsePressure } from '../../linux/psi.ts';
 import { numberOf, SmallFile } from '../../linux/small-file.ts';
@@ -170,6 +171,11 @@ export class Sampler implements Disposable {
   kernelKills(): number | null {
     const bytes = this.#vmstat?.read();
     return (bytes && numberOf(bytes, 'oom_kill')) ?? null;
+  }
+
+  /** Whether the kernel's OOM killer has killed this process. null: unknown. */
+  killedByKernel(pid: number): boolean | null {
+    return loggedKill(pid);
   }
 
   /** The directory of a cgroup. undefined: no memory controller is mounted. */

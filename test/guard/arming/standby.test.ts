@@ -1,7 +1,9 @@
 /** The armed target, its ranking, and its events. The processes are real; the machine and the arming are simulated. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Subject } from 'rxjs';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { EnvelopeFactory } from '../../../src/events/envelope.ts';
@@ -69,6 +71,8 @@ interface SetUp {
   shared?: number;
   /** The rule watches the cgroup /app, which holds both processes, instead of the system. */
   inCgroup?: boolean;
+  /** The kernel would kill /app as a whole, so that both processes are one victim. Needs `inCgroup`. */
+  asGroup?: boolean;
 }
 
 /** A rule whose victim is armed when 150 MiB are available. */
@@ -82,6 +86,7 @@ async function setUp({
   growth,
   shared = 0,
   inCgroup = false,
+  asGroup = false,
 }: SetUp = {}) {
   const [first, second, real] = await pair();
   const claimed = real - before * MIB;
@@ -89,7 +94,10 @@ async function setUp({
     { ...first, rss_bytes: claimed, shmem_bytes: shared * MIB },
     { ...second, rss_bytes: claimed - lead * MIB, shmem_bytes: shared * MIB },
   ];
-  const levelsHere = inCgroup ? levelsOfCgroup : levels;
+  const levelsHere = (ms: number, availableMib: number) => {
+    const now = (inCgroup ? levelsOfCgroup : levels)(ms, availableMib);
+    return { ...now, cgroups: now.cgroups.map((one) => ({ ...one, oom_group: asGroup, oom_kills: machine.kills })) };
+  };
   const armed: Armed[] = [];
   let attempts = 0;
   const fired$ = new Subject<Fired>();
@@ -125,6 +133,9 @@ async function setUp({
   };
   const events: Event[] = [];
   const woken: true[] = [];
+  const directory = mkdtempSync(join(tmpdir(), 'oomscope-standby-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  mkdirSync(join(directory, 'cgroup.kill')); // it cannot be written, as on a kernel without that file
   const on: Rule['on'] = inCgroup ? [{ kind: 'cgroup', glob: '/app' }] : [{ kind: 'system' }];
   const only = rule({ steps: [step('kill')], rank, on, ...(when && { when }) });
   const policy = new Policy({ rules: [only], killsPerMinute: 5, protect: [] }, self);
@@ -134,7 +145,8 @@ async function setUp({
     whole: (given = levelsHere(0, 150)) => ({ ...given, processes }),
     process: (pid: number) => processes.find((one) => one.pid === pid),
     kernelKills: () => machine.kills,
-    directoryOf: () => (inCgroup ? tmpdir() : undefined), // any directory has an inode
+    killedByKernel: (): boolean | null => null,
+    directoryOf: () => (inCgroup ? directory : undefined), // any directory has an inode
   };
   const announce = new Announcer('enforce', live(new EnvelopeFactory()), (event) => {
     expect(schemaErrors(event)).toEqual([]);
@@ -323,6 +335,7 @@ describe('a target that fires', () => {
   test('that is already exiting is reported as killed by the kernel, or as exited by itself', async () => {
     const { fire, events, machine } = await setUp();
     machine.kills = 1;
+    machine.killedByKernel = () => true;
     fire('dying');
     await endHolder();
     await expect.poll(() => events.at(-1), SOON).toMatchObject({ outcome: 'kernel_first', kernel_killed_too: true });
@@ -334,6 +347,57 @@ describe('a target that fires', () => {
     await expect
       .poll(() => other.events.at(-1), SOON)
       .toMatchObject({ outcome: 'recovered', message: expect.stringMatching(/exited before it was signalled\.$/) });
+  });
+
+  test.each([
+    [false, 'another process on this machine'],
+    [null, 'a process on this machine'],
+  ])(
+    'that exits by itself is not said to be killed by the kernel, which has killed another (%s)',
+    async (by, other) => {
+      const { fire, events, machine } = await setUp();
+      machine.kills = 1;
+      machine.killedByKernel = () => by;
+      fire('dying');
+      await endHolder();
+      const message = expect.stringContaining(
+        `exited before it was signalled, and the kernel has killed ${other} meanwhile.`,
+      );
+      await expect
+        .poll(() => events.at(-1), SOON)
+        .toMatchObject({ outcome: 'recovered', kernel_killed_too: true, message });
+    },
+  );
+
+  test('takes the other processes of its victim with it, and the messages tell which one was signalled when', async () => {
+    const { fire, events, pid } = await setUp({ inCgroup: true, asGroup: true });
+    const other = [...children].at(-1) as ChildProcess;
+    const otherEnd = once(other, 'exit');
+    fire('signalled');
+    expect(await otherEnd).toEqual([null, 'SIGKILL']);
+    await endHolder();
+    await expect.poll(() => types(events).at(-1), SOON).toBe('guard.result');
+    expect(events).toMatchObject([
+      { victim: { takes: 'cgroup', pid, processes: 2 } },
+      {
+        message: `Sent SIGKILL to process-${pid} (pid ${pid}, the first of the 2 processes of /app): armed: signalled by addon.`,
+      },
+      { message: 'Sent SIGKILL to the 2 processes of /app: 1 more, by pidfd.' },
+      { message: expect.stringMatching(/^the 2 processes of \/app has exited/) },
+    ]);
+  });
+
+  test('leaves a process of its victim alone that has left the cgroup since, and names the one that was signalled', async () => {
+    const { fire, events, pid, processes } = await setUp({ inCgroup: true, asGroup: true });
+    const other = [...children].at(-1) as ChildProcess;
+    processes[1] = { ...(processes[1] as SampledProcess), cgroup: '/elsewhere' };
+    fire('signalled');
+    await endHolder();
+    await expect.poll(() => types(events), SOON).toEqual(['guard.plan', 'guard.action', 'guard.result']);
+    expect(events.at(-1)?.message).toContain(
+      `process-${pid} (pid ${pid}, the first of the 2 processes of /app) has exited`,
+    );
+    expect([other.exitCode, other.signalCode]).toEqual([null, null]);
   });
 
   test('that does not exit is reported as survived with the reason, and another process can be armed', async () => {
