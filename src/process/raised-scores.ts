@@ -1,6 +1,7 @@
 /** Raises the oom_score_adj of processes temporarily, and restores it. */
 import { processFiles, uptimeTicks } from '../linux/process-reader.ts';
 import { OomscopeError } from '../model/error.ts';
+import { processAncestors } from './ancestors.ts';
 import { ScoreAdjFile } from './oom-score-adj-file.ts';
 import type { ProcessIdentity } from './process-handle.ts';
 import { processKey, type Undone } from './undo-entry.ts';
@@ -64,8 +65,7 @@ export class RaisedScores {
     { now, to, heirs }: { now: number; to: number; heirs: 'another' | undefined },
   ): void {
     const change = { kind: 'oom_score_adj' as const, pid, start_ticks: startTicks, by: 'guard' };
-    const pgid = processFiles.stat(`/proc/${pid}`)?.pgid;
-    const found = heirs === undefined && { at_ticks: uptimeTicks(), ...(pgid !== undefined && { pgid }) };
+    const found = heirs === undefined && whereHeirsAre(pid);
     this.#ledger.record([{ ...change, ...found, before: String(now), written: String(to) }]);
     try {
       file.write(to);
@@ -74,4 +74,12 @@ export class RaisedScores {
       throw error;
     }
   }
+}
+
+/** What restoreHeirs() needs to know of a process, as it is before the change. */
+function whereHeirsAre(pid: number) {
+  const pgid = processFiles.stat(`/proc/${pid}`)?.pgid;
+  const cgroup = processFiles.cgroup(`/proc/${pid}`)?.cgroup ?? undefined;
+  const ancestors = [...processAncestors(pid)].filter((each) => each !== pid);
+  return { at_ticks: uptimeTicks(), ancestors, ...(pgid !== undefined && { pgid }), ...(cgroup && { cgroup }) };
 }

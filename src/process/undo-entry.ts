@@ -32,6 +32,10 @@ export interface ScoreEntry extends Common {
   comm?: string;
   /** Its process group. Absent if it is unknown. */
   pgid?: number;
+  /** Its memory cgroup. Absent if it is unknown. */
+  cgroup?: string;
+  /** The pids of its ancestors at the change, up to init. Absent if no heir is looked for. */
+  ancestors?: number[];
   /** The uptime at the change, in ticks. If present, undoing the change also restores what has inherited the value. */
   at_ticks?: number;
   before: string;
@@ -79,10 +83,13 @@ export const keyOf = (entry: UndoEntry | Change) =>
 
 export const processKey = (pid: number, startTicks: number) => `${pid}:${startTicks}`;
 
-export function undoAccount(account: Account): Undone {
+/** @param isRecorded whether there is another change with this key, which will be undone by itself */
+export function undoAccount(account: Account, isRecorded: (key: string) => boolean = () => false): Undone {
   const undone = undoOwn(account);
   const { entry, written } = account;
-  if (entry.kind === 'oom_score_adj' && undone.outcome !== 'refused') restoreHeirs(entry, written);
+  if (entry.kind === 'oom_score_adj' && undone.outcome !== 'refused') {
+    restoreHeirs(entry, { written, isChanged: ({ pid, startTicks }) => isRecorded(processKey(pid, startTicks)) });
+  }
   return undone;
 }
 
@@ -142,7 +149,7 @@ export function readText(path: string): string | null {
  */
 export function isEntry(value: unknown, mayWrite: (path: string) => boolean): value is UndoEntry {
   if (typeof value !== 'object' || value === null) return false;
-  const { kind, boot_id, written, before, path, pid, start_ticks } = value as Record<
+  const { kind, boot_id, written, before, path, pid, start_ticks, cgroup, ancestors } = value as Record<
     keyof ScoreEntry | 'path',
     unknown
   >;
@@ -154,7 +161,11 @@ export function isEntry(value: unknown, mayWrite: (path: string) => boolean): va
     );
   }
   const isProcess = Number.isSafeInteger(pid) && (pid as number) > 1 && Number.isSafeInteger(start_ticks);
-  return kind === 'oom_score_adj' && typeof boot_id === 'string' && isProcess && isAdj(before) && isAdj(written);
+  const heirs = (cgroup === undefined || typeof cgroup === 'string') && (ancestors === undefined || isPids(ancestors));
+  const known = kind === 'oom_score_adj' && typeof boot_id === 'string' && isProcess && heirs;
+  return known && isAdj(before) && isAdj(written);
 }
+
+const isPids = (list: unknown) => Array.isArray(list) && list.every((pid) => Number.isSafeInteger(pid));
 
 const isAdj = (text: unknown) => typeof text === 'string' && /^-?\d{1,4}$/.test(text) && Math.abs(Number(text)) <= 1000;

@@ -87,9 +87,7 @@ export class UndoLedger implements Disposable {
     return [...accountsOf(parse(path, text, options)).values()];
   }
 
-  /**
-   * The changes that are not undone yet, one account for each process and file, in the order of their first changes.
-   */
+  /** The changes that are not undone yet, one account for each process and file, in the order of their first changes. */
   accounts(): Account[] {
     return [...this.#accounts.values()];
   }
@@ -125,11 +123,11 @@ export class UndoLedger implements Disposable {
     }
   }
 
-  /** Undoes all changes with a key. undefined: there are none. */
-  undo(key: string): Undone | undefined {
+  /** Undoes all changes with a key. @param others as for undoAll() @returns undefined: there are none */
+  undo(key: string, others: ReadonlyMap<string, string> = new Map()): Undone | undefined {
     const account = this.#accounts.get(key);
     if (!account) return undefined;
-    const undone = undoAccount(account);
+    const undone = undoAccount(account, (other) => this.#accounts.has(other) || others.has(other));
     if (undone.outcome !== 'refused') this.settle(key);
     return undone;
   }
@@ -138,7 +136,7 @@ export class UndoLedger implements Disposable {
   undoAll(others: ReadonlyMap<string, string> = new Map()): Undone[] {
     return [...this.#accounts].flatMap(([key, { entry }]) => {
       const by = others.get(key);
-      if (by === undefined) return this.undo(key) ?? [];
+      if (by === undefined) return this.undo(key, others) ?? [];
       return [{ entry, outcome: 'refused' as const, detail: `${by} has changed it since, and still runs` }];
     });
   }
@@ -180,12 +178,13 @@ export class UndoLedger implements Disposable {
     this.#lines = 0;
   }
 
-  /** Rewrites the file without settled entries and without processes that have exited. */
+  /** Rewrites the file without settled entries, and without processes that have exited and that have no heirs. */
   #compact(): void {
     const { path } = this;
     if (path === undefined || this.#fd === undefined || this.#lines < 2 * this.#accounts.size + SPARE_LINES) return;
     for (const [key, { entry }] of this.#accounts) {
-      if (entry.kind === 'oom_score_adj' && startTicksOf(entry.pid) !== entry.start_ticks) this.#accounts.delete(key);
+      if (entry.kind !== 'oom_score_adj' || entry.at_ticks !== undefined) continue;
+      if (startTicksOf(entry.pid) !== entry.start_ticks) this.#accounts.delete(key);
     }
     const lines = this.accounts().flatMap(({ entry, written }) =>
       [...written].map((each): UndoEntry => ({ ...entry, written: each })),

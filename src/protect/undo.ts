@@ -41,7 +41,7 @@ export function undo(ledger: UndoLedger, subjects: readonly Subject[]): Undone[]
   const accounts = ledger.accounts().filter(isScore);
   const heirs = heirsOf(accounts, subjects); // found before undoAll() restores their parents' values
   const undone = ledger.undoAll();
-  const inherited = heirs.map(undoAccount);
+  const inherited = heirs.map((account) => undoAccount(account));
   const refused = inherited.filter(({ outcome }) => outcome === 'refused');
   ledger.record(refused.map(({ entry }) => entry as ScoreEntry));
   return [

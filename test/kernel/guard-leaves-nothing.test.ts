@@ -25,6 +25,9 @@ afterEach(removeMemoryGroups);
 
 const adjOf = (pid: number) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'latin1'));
 
+/** The oom_score_adj of an armed process. */
+const RAISED = 999;
+
 /** A process that holds a third of its cgroup's limit; rules with `available < 48M` are near, and do not fire. */
 async function nearlyFull(): Promise<{ group: MemoryGroup; pid: number }> {
   const group = createMemoryGroup({ limitBytes: 96 * MIB });
@@ -57,7 +60,7 @@ async function armed(...more: string[]) {
   const { group, pid } = await nearlyFull();
   expect(adjOf(pid)).toBe(0);
   const guard = enforce(group, ...more);
-  await until(() => adjOf(pid) === 1000, 30_000);
+  await until(() => adjOf(pid) === RAISED, 30_000);
   return { group, pid, guard };
 }
 
@@ -104,12 +107,12 @@ describe.skipIf(oomKillsUnavailable())('a guard that has raised an oom_score_adj
     const { pid, guard } = await armed();
     const other = await nearlyFull();
     const second = enforce(other.group);
-    await until(() => adjOf(other.pid) === 1000, 30_000);
+    await until(() => adjOf(other.pid) === RAISED, 30_000);
     expect(second.said()).toContain(`another guard (process ${guard.child.pid}) enforces on this machine, too`);
-    expect(adjOf(pid)).toBe(1000);
+    expect(adjOf(pid)).toBe(RAISED);
     second.child.kill('SIGTERM');
     expect((await second.end).code).toBe(0);
-    expect([adjOf(pid), adjOf(other.pid)]).toEqual([1000, 0]);
+    expect([adjOf(pid), adjOf(other.pid)]).toEqual([RAISED, 0]);
   });
 });
 

@@ -39,7 +39,11 @@ import {
 } from './standing-ranking.ts';
 
 const EXPIRES_MS = 3000;
-const HIGHEST_ADJ = 1000;
+/**
+ * Not 1000, which programs give themselves: a process that has inherited the raised value can be told from them (see
+ * heirs.ts). In oom_badness() the difference is a thousandth of the memory that is short.
+ */
+const HIGHEST_ADJ = 999;
 /** How long a target stays armed while usage does not grow (ms): a storm of processes takes memory in steps. */
 const LINGER_MS = 1000;
 /** A dying process that frees this share of what the first candidate would free is waited for. */
