@@ -39,10 +39,7 @@ import {
 } from './standing-ranking.ts';
 
 const EXPIRES_MS = 3000;
-/**
- * Not 1000, which programs give themselves: a process that has inherited the raised value can be told from them (see
- * heirs.ts). In oom_badness() the difference is a thousandth of the memory that is short.
- */
+/** Not 1000, which programs give themselves: so a process that has inherited it is known (heirs.ts). */
 const HIGHEST_ADJ = 999;
 /** How long a target stays armed while usage does not grow (ms): a storm of processes takes memory in steps. */
 const LINGER_MS = 1000;
@@ -277,13 +274,13 @@ export class Standby {
       target.handle.close();
     };
     const response = outcome === 'signalled' ? this.#options.responding(target.victim.target) : undefined;
-    if (outcome === 'shrunk') {
+    if (outcome === 'refused') {
+      this.#outcomes.refused(target, fired);
+      release();
+    } else if (outcome === 'shrunk') {
       release(); // another process has taken the memory since the ranking
       this.#rankedMs = Number.NEGATIVE_INFINITY;
       this.#options.wake();
-    } else if (outcome === 'refused') {
-      this.#outcomes.refused(target, fired);
-      release();
     } else if (outcome !== 'signalled' && this.#busy.has(place)) {
       release(); // the running response for this place signals the process, and announces it
     } else {

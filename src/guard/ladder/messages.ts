@@ -123,7 +123,8 @@ function nameOfFirst({ comm, pid, takes, cgroup, processes }: GuardTarget): stri
 function nameOf({ comm, pid, takes, cgroup, processes }: GuardTarget): string {
   if (takes === 'cgroup') return `the ${processes} processes of ${cgroup ?? '?'}`;
   const name = `${comm} (pid ${pid})`;
-  return takes === 'process_group' ? `${name} and its group of ${processes}` : name;
+  if (takes === 'process_group') return `${name} and its group of ${processes}`;
+  return processes > 1 ? `${name} and the ${processes - 1} other processes of its pid namespace` : name;
 }
 
 function ruleFired({ rule, cgroup, readings }: Fired): string {

@@ -31,12 +31,13 @@ const planFor = (victim: GuardTarget) => ({
 });
 
 test.each([
-  ['process', 'web (pid 7)'],
-  ['process_group', 'web (pid 7) and its group of 3'],
-  ['cgroup', 'the 3 processes of /shop'],
-] as const)('a message names every process that a kill of a %s ends', (takes, named) => {
+  ['process', 1, 'web (pid 7)'],
+  ['process', 3, 'web (pid 7) and the 2 other processes of its pid namespace'],
+  ['process_group', 3, 'web (pid 7) and its group of 3'],
+  ['cgroup', 3, 'the 3 processes of /shop'],
+] as const)('a message names every process that a kill of a %s ends (%i)', (takes, processes, named) => {
   const { announce, messages } = announcer();
-  announce.result(planFor({ ...target, takes }), 'abandoned');
+  announce.result(planFor({ ...target, takes, processes }), 'abandoned');
   expect(messages()).toEqual([`Gave up on ${named}: the guard is closing.`]);
 });
 
