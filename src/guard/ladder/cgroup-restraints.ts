@@ -42,6 +42,7 @@ export class CgroupRestraints {
     const chosen = choose((other) => readText(`${directory}/${other}`) ?? undefined);
     const before = readText(path);
     if (!chosen || before === null) return { outcome: 'unavailable', detail: `there is no ${file}: cgroup v2 has it` };
+    if ('outcome' in chosen) return chosen;
     const isFirst = this.#files().every((other) => other !== path);
     // Two guards that change one file would each restore what the other one wrote.
     const other = isFirst ? otherGuardWith(path, this.#ledger.path, CgroupRestraints) : undefined;

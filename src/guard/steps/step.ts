@@ -25,8 +25,13 @@ export type OptionValues<O extends StepOptions> = {
       : number;
 };
 
-/** Chooses the text to write. It may read other files of the cgroup; undefined: a file that it needs is missing. */
-export type Restraint = (read: (file: string) => string | undefined) => { text: string; detail: string } | undefined;
+/**
+ * Chooses the text to write. It may read other files of the cgroup; a StepResult: nothing is to be written; undefined: a
+ * file that it needs is missing.
+ */
+export type Restraint = (
+  read: (file: string) => string | undefined,
+) => { text: string; detail: string } | StepResult | undefined;
 
 /** The operations that a step can use. `VictimTools` (src/guard/ladder/step-tools.ts) implements them. */
 export interface StepTools {

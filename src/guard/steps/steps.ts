@@ -73,6 +73,9 @@ const table = {
         const usage = read('memory.current');
         if (usage === undefined) return undefined;
         const bytes = Math.floor((Number(usage) * percent) / 100);
+        // Without swap, the usage may stay above memory.high. A share of it would then loosen the limit.
+        const now = Number(read('memory.high')); // NaN for "max"
+        if (now <= bytes) return { outcome: 'unavailable', detail: `it is already throttled at ${formatBytes(now)}` };
         return { text: String(bytes), detail: `memory.high set to ${formatBytes(bytes)}` };
       }),
   }),

@@ -55,6 +55,20 @@ test('restores the original value after two throttles, but not over a value of a
   expect(read(directory, 'memory.high')).toBe('12345');
 });
 
+test('does not loosen a memory.high that is below the usage already', () => {
+  const { directory } = place();
+  const restraints = new CgroupRestraints(UndoLedger.inMemory());
+  for (const high of ['800', '900']) {
+    writeFileSync(join(directory, 'memory.high'), `${high}\n`);
+    expect(take(restraints, directory, 'throttle', 90)).toEqual({
+      outcome: 'unavailable',
+      detail: `it is already throttled at ${high} B`,
+    });
+    expect(read(directory, 'memory.high')).toBe(high);
+  }
+  expect(restraints.of(directory)).toEqual([]);
+});
+
 test('reports `unavailable` when the kernel lacks the cgroup file', async () => {
   const restraints = new CgroupRestraints(UndoLedger.inMemory());
   const nowhere = join(tmpdir(), 'oomscope-nowhere');
