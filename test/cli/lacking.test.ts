@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { tooManyFiles } from '../../src/cli/verb/surroundings.ts';
 import { bpfUnavailable } from '../kernel/unavailable.ts';
 import { ended, MAIN, oomscope, ROOT } from './cli.ts';
 
@@ -33,6 +34,16 @@ async function without(take: string, words: string[], unshared = false) {
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 20_000, killSignal: 'SIGKILL' });
   return ended(child);
 }
+
+it.each([
+  [1023, 'to 1024'],
+  [1024, 'above 1024'],
+  [20_000, 'above 20000'],
+])('advises a limit of open files that is higher than the present one (%i)', (limit, to) => {
+  expect(tooManyFiles(limit)).toBe(
+    `Too many files are open: raise the limit ${to} (ulimit -n, or LimitNOFILE= of the unit).`,
+  );
+});
 
 const mayMount = process.geteuid?.() === 0 && spawnSync('unshare', ['-m', 'true']).status === 0;
 

@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { OomscopeError } from '../../model/error.ts';
 
-const FILES = 'Too many files are open: raise the limit to 1024 (ulimit -n, or LimitNOFILE= of the unit).';
+/** What every verb needs at most, except for a guard whose victims have many processes. */
+const ENOUGH_FILES = 1024;
 const TASKS =
   'Too few tasks are allowed: raise the limit to 32 (TasksMax= of the unit, --pids-limit of the container, or ulimit -u).';
 
@@ -12,7 +13,7 @@ export function lackOf(error: unknown): OomscopeError | undefined {
   const { code, path = '', message } = error as NodeJS.ErrnoException;
   // The libraries below name the errno in their messages only.
   const named = code === 'LIBBPF' || code === 'SYSTEM_CALL' ? /\b(EMFILE|ENFILE|EAGAIN)\b/.exec(message)?.[1] : code;
-  if (named === 'EMFILE') return new OomscopeError('LIMITS', FILES, { cause: error });
+  if (named === 'EMFILE') return new OomscopeError('LIMITS', tooManyFiles(openFilesLimit()), { cause: error });
   if (named === 'ENFILE')
     return new OomscopeError('LIMITS', 'Too many files are open on this machine: raise fs.file-max.');
   if (named === 'EAGAIN') return new OomscopeError('LIMITS', TASKS, { cause: error });
@@ -26,4 +27,17 @@ export function lackOf(error: unknown): OomscopeError | undefined {
     return new OomscopeError('NO_CGROUPS', what, { cause: error });
   }
   return undefined;
+}
+
+/** @param limit the number of files that this process may open */
+export function tooManyFiles(limit: number): string {
+  const to = limit >= ENOUGH_FILES ? `above ${limit}` : `to ${ENOUGH_FILES}`;
+  return `Too many files are open: raise the limit ${to} (ulimit -n, or LimitNOFILE= of the unit).`;
+}
+
+/** From getrlimit(2), because no file can be opened at this moment: /proc/self/limits could not be read. */
+function openFilesLimit(): number {
+  Object.assign(process.report, { excludeNetwork: true }); // it would look up the names of all connections
+  const report = process.report.getReport() as { userLimits?: { open_files?: { soft?: unknown } } };
+  return Number(report.userLimits?.open_files?.soft);
 }
