@@ -2,12 +2,11 @@
  * A handle of one process: its pid and start time, and an open pidfd. The handle can never refer to another
  * process that reuses the pid.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parseStat } from '../linux/process-files.ts';
 import { processFiles } from '../linux/process-reader.ts';
 import type { ProcessIdentity, ProcessRecord } from '../linux/process-record.ts';
-import { readSmallFile } from '../linux/small-file.ts';
 import { OomscopeError } from '../model/error.ts';
 import { loadNative } from '../native/addon.ts';
 import { checked, failure } from '../native/system-call.ts';
@@ -111,11 +110,17 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
     return seen?.alive === true && seen.startTicks === this.startTicks;
   }
 
-  /** Resolves when the process exits. Never rejects; after close() it never settles. */
+  /**
+   * Resolves when the process exits. Never rejects; after close() it never settles.
+   *
+   * @throws OomscopeError SYSTEM_CALL (the first access needs one more file descriptor), CLOSED
+   */
   get exited(): Promise<ProcessEnd> {
-    this.#exited ??= new Promise((resolve) => {
+    if (!this.#exited) {
+      const { promise, resolve } = Promise.withResolvers<ProcessEnd>();
       this.#unwatch = ExitRegistry.shared().watch(this.fd, (monoNs) => resolve({ monoNs }));
-    });
+      this.#exited = promise;
+    }
     return this.#exited;
   }
 
@@ -196,9 +201,13 @@ const buffer = Buffer.alloc(1024);
  * exited; undefined: /proc does not show this process itself.
  */
 function pidOfPidfd(pidfd: number): number | undefined {
-  const info = readSmallFile(`/proc/self/fdinfo/${pidfd}`)?.toString('latin1');
-  const shown = info === undefined ? undefined : /^Pid:\s*(-?\d+)$/m.exec(info)?.[1];
-  return shown === undefined ? undefined : Number(shown);
+  try {
+    const shown = /^Pid:\s*(-?\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${pidfd}`, 'latin1'))?.[1];
+    return shown === undefined ? undefined : Number(shown);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error; // EMFILE says nothing about the process
+  }
 }
 
 /** pidfd_open(2) takes a pid of this process's own namespace, and /proc may belong to another pid namespace. */
