@@ -1,8 +1,8 @@
 import { readdirSync, statSync } from 'node:fs';
 import { cgroupAncestors } from '../text/cgroup-path.ts';
+import { pidsBelow } from './cgroup-pids.ts';
 import { inode, MemoryCgroup } from './memory-cgroup.ts';
 import { type MemoryHierarchy, memoryHierarchy } from './memory-hierarchy.ts';
-import { readIfPresent } from './read-if-present.ts';
 
 /** A memory limit that applies to a cgroup: its own, or the limit of a cgroup above it. */
 export interface Limit {
@@ -63,14 +63,7 @@ export class Cgroupfs {
 
   /** The pids in a cgroup and in all cgroups below it. The kernel writes 0 for a process of another pid namespace. */
   members(path: string): Set<number> {
-    const pids = new Set<number>();
-    const rest = [this.directory(path)];
-    for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
-      const text = readIfPresent(`${next}/cgroup.procs`) ?? '';
-      for (const line of text.split('\n')) if (line !== '') pids.add(Number(line));
-      for (const name of childrenOf(next)) rest.push(`${next}/${name}`);
-    }
-    return pids;
+    return pidsBelow(this.directory(path)).pids;
   }
 
   /** The kernel's id of a cgroup: the inode number of its directory. "0": there is no such cgroup. */

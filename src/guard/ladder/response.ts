@@ -3,6 +3,7 @@
  * rule's ladder until memory is no longer short. Before each step, it samples memory and the victim again.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pidsBelow } from '../../linux/cgroup-pids.ts';
 import type { Sample, SampledProcess } from '../../model/sample.ts';
 import type { ProcessHandle } from '../../process/process-handle.ts';
 import { placeOf } from '../rules/decide.ts';
@@ -88,7 +89,7 @@ export class Response {
   }
 
   #toolsFor(victim: Victim, directory: string | undefined): VictimTools {
-    const { policy, restraints, hook, signal } = this.#context;
+    const { restraints, hook, signal } = this.#context;
     const { cgroup } = victim.candidate.target;
     return new VictimTools({
       attempt: this.#attempt,
@@ -97,8 +98,8 @@ export class Response {
       hook,
       signal,
       directory,
-      spared: () => (cgroup === null ? undefined : policy.sparedIn(cgroup, this.choice.fired.rule, this.#before)),
-      mayKill: (pid) => this.#refusal(pid) === undefined,
+      spared: () => (cgroup === null ? undefined : this.#sparedIn(cgroup, directory)),
+      maySignal: (pid) => this.#maySignal(pid),
     });
   }
 
@@ -217,10 +218,20 @@ export class Response {
     return undefined;
   }
 
-  /** Why a process must not be signalled; undefined: it may be signalled, or has exited. */
-  #refusal(pid: number): string | undefined {
+  /** Whether a process may be signalled: none forbids it, and it has not left the cgroup. true also: it has exited. */
+  #maySignal(pid: number): boolean {
+    const { choice } = this;
     const process = this.#context.machine.process(pid);
-    return process && this.#refusalOf(process);
+    if (!process) return true;
+    return this.#refusalOf(process) === undefined && !hasLeft(process, choice.victim, choice.fired.cgroup);
+  }
+
+  /** Finds a process in a cgroup or below it that must not be slowed down or stopped. */
+  #sparedIn(cgroup: string, directory: string | undefined): SampledProcess | undefined {
+    const { policy, machine } = this.#context;
+    // A scan reads the cgroup of a small process only now and then, and process() at once.
+    if (directory !== undefined) for (const pid of pidsBelow(directory).pids) machine.process(pid);
+    return policy.sparedIn(cgroup, this.choice.fired.rule, machine.whole());
   }
 
   /**

@@ -12,7 +12,7 @@ import type { Plan } from './announce.ts';
 import type { Attempt } from './attempt.ts';
 import type { CgroupRestraints } from './cgroup-restraints.ts';
 import { planText } from './plan-text.ts';
-import type { Victim } from './victim.ts';
+import type { MaySignal, Victim } from './victim.ts';
 
 /** Runs the user's program for a plan. Never rejects. */
 export type Hook = (command: readonly string[], plan: Plan, signal: AbortSignal) => Promise<StepResult>;
@@ -28,8 +28,8 @@ export interface VictimToolsOptions {
   directory: string | undefined;
   /** Finds a process in the victim's cgroup that must not be slowed down or stopped. */
   spared: () => SampledProcess | undefined;
-  /** Whether a process that has joined the victim's cgroup may be killed together with the victim. */
-  mayKill: (pid: number) => boolean;
+  /** Whether a process of the victim, or one that has joined its cgroup, may be signalled now. */
+  maySignal: MaySignal;
 }
 
 export class VictimTools implements StepTools {
@@ -72,7 +72,8 @@ export class VictimTools implements StepTools {
   }
 
   ask(signal: string): StepResult {
-    const reached = this.#options.victim.ask(signal as NodeJS.Signals);
+    const { victim, maySignal } = this.#options;
+    const reached = victim.ask(signal as NodeJS.Signals, maySignal);
     if (reached === 0) return { outcome: 'unavailable', detail: `it has no handler for ${signal}` };
     return { outcome: 'done', detail: reached === 1 ? signal : `${signal} to ${reached} processes` };
   }
@@ -91,17 +92,17 @@ export class VictimTools implements StepTools {
   }
 
   terminate(): StepResult {
-    const { victim, attempt } = this.#options;
+    const { victim, attempt, maySignal } = this.#options;
     this.#undo(this.#stopping()); // a frozen process cannot handle SIGTERM
-    const reached = victim.terminate();
+    const reached = victim.terminate(maySignal);
     attempt.signalled();
     this.#release(); // a process without a handler for SIGTERM is already exiting
     return { outcome: 'done', detail: reached === 1 ? null : `${reached} processes` };
   }
 
   kill(): StepResult {
-    const { victim, attempt, mayKill } = this.#options;
-    const { reached, by } = victim.kill(mayKill);
+    const { victim, attempt, maySignal } = this.#options;
+    const { reached, by } = victim.kill(maySignal);
     attempt.signalled();
     this.#release();
     attempt.killed(this.#nowMs);
