@@ -277,7 +277,7 @@ export class Guard implements AsyncDisposable {
     this.#responses.set(place, response);
     const running: Promise<void> = response
       .run()
-      .catch((error: unknown) => this.#events.error(error))
+      .catch((error: unknown) => response.failed(error))
       .finally(() => {
         this.#responses.delete(place);
         this.#running.delete(running);

@@ -253,6 +253,28 @@ test('plans only twice for a process that is listed and cannot be reached', asyn
   expect(events.at(-1)).toMatchObject({ type: 'guard.skipped', reason: 'no_candidate' });
 });
 
+test('tells that a response has failed, and responds again', async () => {
+  const victim = sleeper();
+  const machine = new MadeUp(victim);
+  let failures = 1;
+  machine.again = (process) => {
+    if (failures-- > 0) throw new Error('EMFILE: too many open files');
+    return process;
+  };
+  const events = await guarded(machine, [step('kill', { waitMs: 1000 })], 2500, 60_000);
+  expect(events.filter(({ type }) => type !== 'guard.skipped').slice(0, 4)).toMatchObject([
+    { type: 'guard.plan' },
+    {
+      type: 'guard.result',
+      outcome: 'survived',
+      message: `sleep (pid ${victim.pid}) is still alive: the response failed: EMFILE: too many open files.`,
+    },
+    { type: 'guard.plan' },
+    { type: 'guard.action', action: 'kill', outcome: 'done' },
+  ]);
+  expect(isAlive(victim.pid)).toBe(false);
+});
+
 describe('a guard that cannot sample', () => {
   /** A simulated machine whose first `failures` samples after the start fail. */
   class Blind extends MadeUp {

@@ -37,12 +37,17 @@ interface Snapshot {
   tookMs: number;
 }
 
+/** After a response that failed, its rule rests for this long (ms). */
+const RETRY_MS = 1000;
+
 export class Response {
   readonly choice: Choice;
   readonly #attempt: Attempt;
   readonly #context: ResponseContext;
   readonly #known: ProcessHandle | undefined;
   readonly #before: Sample;
+  /** Whether the victim has exited. */
+  #isGone = false;
 
   /**
    * Announces the plan.
@@ -68,7 +73,7 @@ export class Response {
     this.#attempt.killedEarly(atNs, detail);
   }
 
-  /** Runs the response to its end. Call it immediately after the constructor. Rejects only on an unexpected error. */
+  /** Runs the response to its end. Call it immediately after the constructor. If it rejects, call failed(). */
   async run(): Promise<void> {
     const { announce, machine, policy } = this.#context;
     const { victim: candidate, fired } = this.choice;
@@ -85,7 +90,29 @@ export class Response {
       policy.lost(candidate.target, machine.levels().mono_ms);
       return;
     }
-    await this.#climb(victim, this.#toolsFor(victim, directory));
+    const tools = this.#toolsFor(victim, directory);
+    try {
+      await this.#climb(victim, tools);
+    } catch (error) {
+      tools.undo();
+      throw error;
+    }
+  }
+
+  /**
+   * Announces that run() has rejected, for example because too many files are open. The rule may fire again after a
+   * second: the next response may succeed.
+   */
+  failed(error: unknown): void {
+    const { announce, policy } = this.#context;
+    if (this.#isGone) {
+      announce.result(this.plan, 'ended');
+      return;
+    }
+    const { fired } = this.choice;
+    policy.rest(fired.rule, placeOf(fired), performance.now(), RETRY_MS);
+    const why = error instanceof Error ? error.message : String(error);
+    announce.result(this.plan, 'survived', {}, `the response failed: ${why}`);
   }
 
   #toolsFor(victim: Victim, directory: string | undefined): VictimTools {
@@ -175,6 +202,7 @@ export class Response {
     policy.rest(fired.rule, placeOf(fired), now);
     switch (outcome) {
       case 'gone': {
+        this.#isGone = true;
         const exitNs = await victim.exited;
         tools.undo();
         await this.#attempt.exited(exitNs, tools.releasing);
