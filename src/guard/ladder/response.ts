@@ -176,7 +176,7 @@ export class Response {
     const isFirstSignal = steps[step.do].signal !== undefined && !this.#attempt.hasSignalled;
     const same = lead?.start_ticks === this.choice.victim.target.start_ticks ? lead : undefined;
     const refusal = same && this.#refusalOf(same);
-    const changed = refusal ?? (same && this.#departure(same, isFirstSignal));
+    const changed = refusal ?? (same && this.#departure(same));
     if (changed !== undefined) {
       tools.undo();
       announce.skipped(this.choice.fired, 'victim_changed', changed, { plan: this.plan.id });
@@ -232,18 +232,11 @@ export class Response {
     return { sample, lead, victim: state, tookMs: performance.now() - began };
   }
 
-  /**
-   * Which process of the victim has left the cgroup for which it was chosen; undefined: none has. @param all whether to
-   * read also the other processes that are killed with the first one
-   */
-  #departure(lead: SampledProcess, all: boolean): string | undefined {
+  /** Where the first process has moved, if it has left the cgroup for which it was chosen; undefined: it has not. */
+  #departure(now: SampledProcess): string | undefined {
     const { fired, victim } = this.choice;
-    const others = all ? victim.members.slice(1) : [];
-    for (const now of [lead, ...others.map(({ pid }) => this.#context.machine.process(pid))]) {
-      const left = now && hasLeft(now, victim, fired.cgroup);
-      if (left) return `${now.comm} (pid ${now.pid}) has moved from ${left} to ${now.cgroup}`;
-    }
-    return undefined;
+    const left = hasLeft(now, victim, fired.cgroup);
+    return left && `${now.comm} (pid ${now.pid}) has moved from ${left} to ${now.cgroup}`;
   }
 
   /** Whether a process may be signalled: none forbids it, and it has not left the cgroup. true also: it has exited. */
