@@ -118,6 +118,17 @@ test('does not signal the victim when it has executed another program since it w
   expect(isAlive(machine.processes[0]?.pid ?? 0)).toBe(true);
 });
 
+test('does not signal the victim when it has given up its memory since it was chosen', async () => {
+  const machine = new MadeUp(sleeper());
+  machine.again = (process) => ({ ...process, rss_bytes: process.rss_bytes / 4 });
+  const events = await guarded(machine, [step('kill', { waitMs: 1000 })]);
+  expect(events.slice(0, 2)).toMatchObject([
+    { type: 'guard.plan' },
+    { type: 'guard.skipped', reason: 'victim_changed', detail: expect.stringContaining(' for which it was chosen') },
+  ]);
+  expect(isAlive(machine.processes[0]?.pid ?? 0)).toBe(true);
+});
+
 describe('a victim that has moved to another cgroup since it was chosen', () => {
   /** A guard of the cgroup /app, in which `mover` ranks first until it is read again. */
   async function afterMove(to: string, more: Partial<Rule> = {}) {

@@ -15,7 +15,7 @@ import { identity } from '../rules/protect.ts';
 import type { Candidate, Ranking } from '../rules/rank.ts';
 import type { Rule } from '../rules/rule.ts';
 import { PROJECTED_SECONDS } from '../rules/score.ts';
-import { hasLeft, heldBytes } from '../rules/unit.ts';
+import { hasLeft, heldBytes, SHRUNK_SHARE } from '../rules/unit.ts';
 import { steps } from '../steps/steps.ts';
 import type { Armed } from './armed.ts';
 
@@ -88,8 +88,6 @@ export function roundsFor({ target, members, freesBytes }: Candidate, cgroup: Sa
   return shared > half && freesBytes > half ? FRUITLESS_ROUNDS.cgroupShared : FRUITLESS_ROUNDS.cgroup;
 }
 
-/** A target is signalled only while it holds at least this share of what it held when it was chosen. */
-const LEAST_SHARE = 0.5;
 /** How many pages one CPU may hold back from each of the kernel's three counters of a process (lib/percpu_counter.c: percpu_counter_batch). */
 const uncountedPages = (cpus: number) => 3 * cpus * Math.max(32, 2 * cpus);
 
@@ -97,7 +95,7 @@ const uncountedPages = (cpus: number) => 3 * cpus * Math.max(32, 2 * cpus);
 export function leastBytesOf({ members }: Candidate, cpus = availableParallelism()): number {
   const [member] = members;
   const held = member ? heldBytes(member) : 0;
-  return Math.max(0, LEAST_SHARE * held - uncountedPages(cpus) * pageBytes());
+  return Math.max(0, SHRUNK_SHARE * held - uncountedPages(cpus) * pageBytes());
 }
 
 /** Whether an arming is still right for its target: this has not grown so much that it could shrink unnoticed. */

@@ -6,12 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pidsBelow } from '../../linux/cgroup-pids.ts';
 import type { Sample, SampledProcess } from '../../model/sample.ts';
 import type { ProcessHandle } from '../../process/process-handle.ts';
+import { formatBytes } from '../../text/format.ts';
 import { placeOf } from '../rules/decide.ts';
 import { holdNow } from '../rules/detect.ts';
 import { Ladder, type Situation } from '../rules/ladder.ts';
 import { sparesItsGroup } from '../rules/protect.ts';
 import type { Step } from '../rules/rule.ts';
-import { hasLeft } from '../rules/unit.ts';
+import { hasLeft, heldBytes, SHRUNK_SHARE } from '../rules/unit.ts';
 import { steps } from '../steps/steps.ts';
 import type { Plan } from './announce.ts';
 import { Attempt, type AttemptContext, type Choice } from './attempt.ts';
@@ -176,7 +177,7 @@ export class Response {
     const isFirstSignal = steps[step.do].signal !== undefined && !this.#attempt.hasSignalled;
     const same = lead?.start_ticks === this.choice.victim.target.start_ticks ? lead : undefined;
     const refusal = same && this.#refusalOf(same);
-    const changed = refusal ?? (same && this.#departure(same));
+    const changed = refusal ?? (same && (this.#departure(same) ?? (isFirstSignal ? this.#loss(same) : undefined)));
     if (changed !== undefined) {
       tools.undo();
       announce.skipped(this.choice.fired, 'victim_changed', changed, { plan: this.plan.id });
@@ -237,6 +238,15 @@ export class Response {
     const { fired, victim } = this.choice;
     const left = hasLeft(now, victim, fired.cgroup);
     return left && `${now.comm} (pid ${now.pid}) has moved from ${left} to ${now.cgroup}`;
+  }
+
+  /** How much a single process has given up since it was chosen; undefined: it still holds most of it, or it is one of several. */
+  #loss(lead: SampledProcess): string | undefined {
+    const [member, ...others] = this.choice.victim.members;
+    if (!member || others.length > 0) return undefined;
+    const [now, before] = [heldBytes(lead), heldBytes(member)];
+    if (now >= SHRUNK_SHARE * before) return undefined;
+    return `${lead.comm} (pid ${lead.pid}) holds ${formatBytes(now)} of the ${formatBytes(before)} for which it was chosen`;
   }
 
   /** Whether a process may be signalled: none forbids it, and it has not left the cgroup. true also: it has exited. */

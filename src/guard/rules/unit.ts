@@ -117,6 +117,9 @@ export function stormsIn(all: readonly SampledProcess[], { uptime_seconds }: Sam
   return storms;
 }
 
+/** A process that holds less than this share of what it held when it was chosen is not signalled: another one has the memory. */
+export const SHRUNK_SHARE = 0.5;
+
 export const heldBytes = ({ rss_bytes, swap_bytes }: SampledProcess) => rss_bytes + swap_bytes;
 
 /**
