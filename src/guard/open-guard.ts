@@ -6,9 +6,9 @@
 import { getHeapStatistics } from 'node:v8';
 import type { GuardPrograms } from '../bpf/load/guard-loader.ts';
 import type { EnvelopeFactory } from '../events/envelope.ts';
+import { onlineCpus } from '../linux/online-cpus.ts';
 import { oomdPreference } from '../linux/oomd-preference.ts';
 import { startTicksOf } from '../linux/process-reader.ts';
-import { readIfPresent } from '../linux/read-if-present.ts';
 import { lackingFor } from '../linux/rights.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Sample } from '../model/sample.ts';
@@ -227,9 +227,6 @@ const rightsNotes = (): string[] =>
       return `runs without ${capability}: ${lacks}`;
     });
 
-/** Whether the machine has one CPU, whatever share of its CPUs this process may use. */
-const hasOneCpu = (): boolean => readIfPresent('/sys/devices/system/cpu/online')?.trim() === '0';
-
 /** @returns a function that restores the priority and unlocks the memory */
 function prepare({ lockMemory, realtimePriority }: GuardConfig, notes: string[]): () => void {
   // Opens a pidfd once, so that the code for it is loaded before memory is locked.
@@ -238,7 +235,7 @@ function prepare({ lockMemory, realtimePriority }: GuardConfig, notes: string[])
     lockMemory,
     oomScoreAdj: OWN_ADJ,
     nice: OWN_NICE,
-    ...(realtimePriority > 0 && { realtimePriority, ...(hasOneCpu() && { realtimeSlices: SLICES }) }),
+    ...(realtimePriority > 0 && { realtimePriority, ...(onlineCpus() === 1 && { realtimeSlices: SLICES }) }),
   });
   notes.push(...survivalNotes(survived));
   return undo;

@@ -136,7 +136,7 @@ export interface SampledProcess extends ProcessName {
   environ?: string[] | null;
   /**
    * The address at which the stack of the program began: it is another after each execve(2), and the same in children of
-   * fork(2). It is absent where it is unknown, and in recordings of earlier versions.
+   * fork(2). It is absent where it is unknown, and in recordings, because the kernel hides it from other users.
    */
   stack_start?: number;
   /**

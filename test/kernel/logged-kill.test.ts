@@ -24,7 +24,9 @@ test.skipIf(oomKillsUnavailable() !== undefined || !sameNumbers || !logIsReadabl
   'the log names the process that the kernel killed, and no other',
   async () => {
     const { pid } = await oomKill();
-    expect([loggedKill(pid), loggedKill(2 ** 22 + 1)]).toEqual([true, false]);
+    expect([loggedKill(pid, 0), loggedKill(2 ** 22 + 1, 0)]).toEqual([true, false]);
+    const inAnHourUs = Number(process.hrtime.bigint() / 1000n) + 3600e6;
+    expect(loggedKill(pid, inAnHourUs)).toBe(false); // another process with this pid
   },
 );
 
@@ -42,10 +44,10 @@ describe.skipIf(!sameNumbers)('a record of the log', () => {
     onTestFinished(() => rmSync(directory, { recursive: true }));
     const path = join(directory, 'log');
     writeFileSync(path, `6,1200,2090060000,-;oom_reaper\n${record}\n SUBSYSTEM=memory\n`);
-    expect(loggedKill(77, path)).toBe(isKill);
+    expect(loggedKill(77, 2090e6, path)).toBe(isKill);
   });
 });
 
 test('without a log that can be read, it is unknown', () => {
-  expect(loggedKill(77, '/nonexistent/kmsg')).toBeNull();
+  expect(loggedKill(77, 0, '/nonexistent/kmsg')).toBeNull();
 });

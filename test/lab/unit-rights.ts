@@ -139,7 +139,7 @@ async function attempt(capabilities: string[]): Promise<Rights> {
   const { child, end, said, says, gone, events } = startDaemon(capabilities, config);
   await until(START_PATIENCE_MS, () => says('Press Ctrl-C') || gone());
   const startMs = lap();
-  const raised = (await until(soon(startMs), () => gone() || adjOf(target.pid) === 999)) === true && !gone();
+  const raised = (await until(soon(startMs), () => gone() || adjOf(target.pid) === 979)) === true && !gone();
   const raiseMs = lap();
   const kept = gone() ? [] : capabilitiesOf(child.pid);
   lap();

@@ -95,6 +95,6 @@ function trimmed(sample: Sample, most: number): Sample {
     .filter(({ kernel_thread }) => !kernel_thread)
     .sort((a, b) => size(b) - size(a))
     .filter(({ dying }, i) => dying || i < most)
-    .map(({ environ, ...recorded }) => recorded); // an environment may contain secrets
+    .map(({ environ, stack_start, ...recorded }) => recorded); // secrets, and an address that the kernel hides from others
   return { ...sample, processes };
 }

@@ -47,6 +47,10 @@ function slotBytes({ pid, startTicks }: ProcessIdentity, condition: ArmCondition
   view.setUint32(offset.pid, pid, true);
   view.setUint32(offset.signal, constants.signals[condition.signal], true);
   view.setUint32(offset.fruitless_rounds, condition.fruitlessRounds, true);
-  view.setUint32(offset.least_pages, Math.floor((condition.leastBytes ?? 0) / pageBytes()), true);
+  view.setUint32(
+    offset.least_pages,
+    Math.min(2 ** 32 - 1, Math.floor((condition.leastBytes ?? 0) / pageBytes())),
+    true,
+  );
   return bytes;
 }

@@ -3,7 +3,7 @@
  * thread also releases the memory of a killed target with process_mrelease(2), because until that memory is free, the kernel
  * may kill a second process.
  */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { GuardTriggerRecord, RecordKind } from '../../bpf/wire/layout.ts';
 import { OomscopeError } from '../../model/error.ts';
@@ -12,6 +12,9 @@ import type { RecordField } from '../../native/armed-target.ts';
 import { checked } from '../../native/system-call.ts';
 import type { ProcessHandle } from '../../process/process-handle.ts';
 import type { ArmCondition, PollerIds } from './armed.ts';
+
+/** Of an unsigned integer of the addon. */
+const MOST_KIB = 2 ** 32 - 1;
 
 interface PollerTarget {
   handle: ProcessHandle;
@@ -30,7 +33,7 @@ export function armPoller(
 ): PollerIds {
   const release = condition.signal === 'SIGKILL';
   const { pid, fd: pidfd } = handle;
-  const leastKib = Math.floor((condition.leastBytes ?? 0) / 1024);
+  const leastKib = Math.min(MOST_KIB, Math.floor((condition.leastBytes ?? 0) / 1024));
   const statusFd = leastKib > 0 ? statusOf(handle) : -1;
   const arm = (asked: bigint, signal: number) => {
     const { offset } = GuardTriggerRecord;
@@ -44,21 +47,31 @@ export function armPoller(
   };
   try {
     const asked = arm(1n, constants.signals[condition.signal]);
-    return signals === 'if asked' && release ? [asked, arm(0n, 0)] : [asked];
+    try {
+      return signals === 'if asked' && release ? [asked, arm(0n, 0)] : [asked];
+    } catch (error) {
+      reader.disarm(asked);
+      throw error;
+    }
   } finally {
     if (statusFd >= 0) closeSync(statusFd);
   }
 }
 
-/** The caller must close it. -1: this user may not read it, or too many files are open. */
+/**
+ * The caller must close it. It was read once, because the kernel allocates its buffer at the first read (fs/seq_file.c:
+ * seq_read_iter()), and the next one is when memory is short. -1: this user may not read it, or too many files are open.
+ */
 function statusOf(handle: ProcessHandle): number {
-  let fd: number;
+  let fd: number | undefined;
   try {
     fd = openSync(`/proc/${handle.pid}/status`, 'r');
+    readSync(fd, Buffer.alloc(1), 0, 1, 0);
+    if (handle.stillSame()) return fd; // so the file is that of the process of the pidfd
   } catch {
+    if (fd !== undefined) closeSync(fd);
     return -1;
   }
-  if (handle.stillSame()) return fd; // so the file is that of the process of the pidfd
   closeSync(fd);
   throw new OomscopeError('PROCESS_GONE', `Process ${handle.pid} has exited.`);
 }

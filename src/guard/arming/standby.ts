@@ -32,6 +32,7 @@ import {
   type Ranked,
   rankAfterMs,
   roundsFor,
+  type Shrunk,
   type StandingRanking,
   standingRanking,
   victimNow,
@@ -39,8 +40,8 @@ import {
 } from './standing-ranking.ts';
 
 const EXPIRES_MS = 3000;
-/** Not 1000, which programs give themselves: so a process that has inherited it is known (heirs.ts). */
-const HIGHEST_ADJ = 999;
+/** Not 1000, which programs give themselves, nor what the kubelet gives to small pods: so an heir of it is known (heirs.ts). */
+const HIGHEST_ADJ = 979;
 /** How long a target stays armed while usage does not grow (ms): a storm of processes takes memory in steps. */
 const LINGER_MS = 1000;
 /** A dying process that frees this share of what the first candidate would free is waited for. */
@@ -82,6 +83,8 @@ export class Standby {
   #busy: ReadonlySet<string> = new Set();
   #rankedMs = Number.NEGATIVE_INFINITY;
   #rankTookMs = 0;
+  /** The last process that was found to hold less than when it was armed. */
+  #shrunk: Shrunk | undefined;
   /** Whether a place was not armed because a process was dying there. */
   #waits = false;
 
@@ -123,10 +126,7 @@ export class Standby {
     const again = levels.mono_ms - this.#rankedMs > rankAfterMs(shrinking, this.#rankTookMs);
     const began = performance.now();
     const sample = again ? this.unraised(this.#options.machine.whole(levels)) : levels;
-    if (again) {
-      this.#rankedMs = levels.mono_ms;
-      this.#waits = false;
-    }
+    if (again) [this.#rankedMs, this.#waits] = [levels.mono_ms, false];
     for (const [place, { rule, cgroup }] of near) {
       if (again) this.#rank(place, rule, cgroup, sample);
       else this.#refresh(place);
@@ -184,7 +184,7 @@ export class Standby {
     }
     const kernelKills = machine.kernelKills();
     const rounds = victim ? roundsFor(victim, cgroup) : 0;
-    const leastBytes = victim ? leastBytesOf(victim) : 0;
+    const leastBytes = victim ? leastBytesOf(victim, sample, this.#shrunk) : 0;
     const same = before && victim && identity(before.victim.target) === identity(victim.target);
     if (same && isAsArmed(before.armed, rounds, leastBytes)) {
       Object.assign(before, { victim, ranking, sample, kernelKills });
@@ -279,6 +279,7 @@ export class Standby {
       release();
     } else if (outcome === 'shrunk') {
       release(); // another process has taken the memory since the ranking
+      this.#shrunk = { target: target.victim.target, atMs: this.#options.machine.levels().mono_ms };
       this.#rankedMs = Number.NEGATIVE_INFINITY;
       this.#options.wake();
     } else if (outcome !== 'signalled' && this.#busy.has(place)) {

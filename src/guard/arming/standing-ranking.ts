@@ -2,9 +2,9 @@
  * Where a target is armed, and whether the ranking by which it was armed is still valid when its rule fires. A new ranking
  * reads all processes, which takes longest when memory is short.
  */
-import { availableParallelism } from 'node:os';
+import { onlineCpus } from '../../linux/online-cpus.ts';
 import { pageBytes } from '../../linux/page-size.ts';
-import type { GuardRank } from '../../model/guard.ts';
+import type { GuardRank, GuardTarget } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import type { ProcessHandle } from '../../process/process-handle.ts';
 import type { MachineView } from '../ladder/machine-view.ts';
@@ -88,19 +88,31 @@ export function roundsFor({ target, members, freesBytes }: Candidate, cgroup: Sa
   return shared > half && freesBytes > half ? FRUITLESS_ROUNDS.cgroupShared : FRUITLESS_ROUNDS.cgroup;
 }
 
-/** How many pages one CPU may hold back from each of the kernel's three counters of a process (lib/percpu_counter.c: percpu_counter_batch). */
-const uncountedPages = (cpus: number) => 3 * cpus * Math.max(32, 2 * cpus);
+/** How many pages the CPUs may hold back from the kernel's four counters of a process (lib/percpu_counter.c: percpu_counter_batch). */
+const uncountedPages = (cpus: number) => 4 * cpus * Math.max(32, 2 * cpus);
 
-/** How much the first process of a candidate must hold for the signal: see `leastBytes` of ArmCondition. */
-export function leastBytesOf({ members }: Candidate, cpus = availableParallelism()): number {
-  const [member] = members;
-  const held = member ? heldBytes(member) : 0;
-  return Math.max(0, SHRUNK_SHARE * held - uncountedPages(cpus) * pageBytes());
+/** A target that was found to hold less than `leastBytes` when it was to be signalled. */
+export interface Shrunk {
+  target: GuardTarget;
+  atMs: number;
 }
 
-/** Whether an arming is still right for its target: this has not grown so much that it could shrink unnoticed. */
-export const isAsArmed = ({ condition }: Armed, rounds: number, leastBytes: number): boolean =>
-  condition.fruitlessRounds === rounds && leastBytes <= 1.5 * (condition.leastBytes ?? 0);
+/** For how long a process that has shrunk, and is still the first candidate, is armed however little it holds (ms). */
+const SHRUNK_MS = 1000;
+
+/** How much the first process of a candidate must hold for the signal: see `leastBytes` of ArmCondition. */
+export function leastBytesOf({ members, target }: Candidate, { mono_ms }: Sample, shrunk?: Shrunk): number {
+  const [member] = members;
+  if (!member || (shrunk && identity(shrunk.target) === identity(target) && mono_ms - shrunk.atMs < SHRUNK_MS))
+    return 0;
+  return Math.max(0, SHRUNK_SHARE * heldBytes(member) - uncountedPages(onlineCpus()) * pageBytes());
+}
+
+/** Whether an arming is still right for its target: this holds about as much as when it was armed. */
+export function isAsArmed({ condition }: Armed, rounds: number, leastBytes: number): boolean {
+  const { fruitlessRounds, leastBytes: before = 0 } = condition;
+  return fruitlessRounds === rounds && leastBytes <= 1.5 * before && before <= 1.5 * leastBytes;
+}
 
 /** Whether the first process of the victim holds too little memory by now to be signalled. */
 export function hasShrunk(

@@ -130,7 +130,7 @@ export class Attempt {
    */
   #exitedUnsignalled(kernelToo: boolean | null): void {
     const { victim, fired } = this.choice;
-    const byKernel = kernelToo === false ? false : (this.#context.machine.killedByKernel?.(victim.target.pid) ?? null);
+    const byKernel = kernelToo === false ? false : (this.#context.machine.killedByKernel?.(victim.target) ?? null);
     if (byKernel === true) {
       this.result('kernel_first', { kernel_killed_too: true });
       return;

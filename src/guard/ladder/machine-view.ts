@@ -32,7 +32,7 @@ export interface MachineView {
   /** Number of processes that the kernel's OOM killer has killed since boot. null: unknown. */
   kernelKills(): number | null;
   /** Whether the kernel's OOM killer has killed this process. null, or without this method: unknown. */
-  killedByKernel?(pid: number): boolean | null;
+  killedByKernel?(process: Pick<SampledProcess, 'pid' | 'start_ticks'>): boolean | null;
   /** The directory of a cgroup. undefined: no memory controller is mounted. */
   directoryOf(path: string): string | undefined;
 }

@@ -11,6 +11,8 @@ interface Family {
   oldest: ReadonlyMap<number, SampledProcess>;
 }
 
+/** Two readings of the same memory differ by less than this share. */
+const SAME_SHARE = 0.01;
 const families = new WeakMap<readonly SampledProcess[], Family>();
 
 /** What a process holds, without what its parent held when it called fork(2), if it has not called execve(2) since. */
@@ -31,7 +33,8 @@ export function usesParentsMemory(process: SampledProcess, sample: Sample): bool
     process.stack_start !== undefined &&
     parent.stack_start === process.stack_start &&
     parent.page_tables_bytes === process.page_tables_bytes &&
-    parent.swap_bytes === process.swap_bytes
+    parent.swap_bytes === process.swap_bytes &&
+    Math.abs(parent.rss_bytes - process.rss_bytes) <= SAME_SHARE * parent.rss_bytes // read one after the other
   );
 }
 

@@ -64,18 +64,22 @@ export function membersOf(process: SampledProcess, unit: Unit, all: readonly Sam
  * zap_pid_ns_processes()).
  */
 export function endingWith(members: readonly SampledProcess[], all: readonly SampledProcess[]): SampledProcess[] {
-  const ends = new Set(members);
-  const inits = members.filter(({ pid_namespace }) => pid_namespace?.init);
-  for (const init of inits) {
+  const inside = new Map(members.filter((member) => member.pid_namespace?.init).map((init) => [init.pid, init]));
+  if (inside.size === 0) return [];
+  // The namespaces of the members, and those in them. One of another user may have no known id.
+  const ids = new Set([...inside.values()].map((init) => init.pid_namespace?.id));
+  ids.delete('');
+  for (let before = 0; before < inside.size; ) {
+    before = inside.size;
     for (const other of all) {
-      const isInside = other.pid_namespace?.id === init.pid_namespace?.id;
-      const isBelow = other.pid_namespace?.init === true && inits.some(({ pid }) => pid === other.ppid);
-      if (ends.has(other) || !(isInside || isBelow)) continue;
-      ends.add(other);
-      if (other.pid_namespace?.init) inits.push(other); // a namespace in the namespace
+      if (!other.pid_namespace || inside.has(other.pid)) continue;
+      // A child is in the namespace of its parent, or in one below it.
+      if (!ids.has(other.pid_namespace.id) && !inside.has(other.ppid)) continue;
+      inside.set(other.pid, other);
+      if (other.pid_namespace.init && other.pid_namespace.id !== '') ids.add(other.pid_namespace.id);
     }
   }
-  return [...ends].filter((process) => !members.includes(process));
+  return [...inside.values()].filter((process) => !members.includes(process));
 }
 
 /**

@@ -5,6 +5,7 @@
 import { Cgroupfs } from '../../linux/cgroupfs.ts';
 import { loggedKill } from '../../linux/kernel-log-kill.ts';
 import { parseMeminfo } from '../../linux/meminfo.ts';
+import { TICKS_PER_SECOND, uptimeTicks } from '../../linux/process-reader.ts';
 import { parsePressure } from '../../linux/psi.ts';
 import { numberOf, SmallFile } from '../../linux/small-file.ts';
 import { arcReclaimableBytes } from '../../linux/zfs-arc.ts';
@@ -174,8 +175,9 @@ export class Sampler implements Disposable {
   }
 
   /** Whether the kernel's OOM killer has killed this process. null: unknown. */
-  killedByKernel(pid: number): boolean | null {
-    return loggedKill(pid);
+  killedByKernel({ pid, start_ticks }: Pick<SampledProcess, 'pid' | 'start_ticks'>): boolean | null {
+    const ageUs = ((uptimeTicks() - start_ticks) / TICKS_PER_SECOND) * 1e6;
+    return loggedKill(pid, Number(process.hrtime.bigint() / 1000n) - ageUs);
   }
 
   /** The directory of a cgroup. undefined: no memory controller is mounted. */

@@ -440,6 +440,15 @@ describe('a target that fires', () => {
     expect(armed.map(({ handle }) => handle.pid)).toEqual(processes.map(({ pid }) => pid));
   });
 
+  test('that has given up its memory, and is still the first one, is armed however little it holds', async () => {
+    const { standby, armed, fire } = await setUp();
+    fire('shrunk');
+    standby.update(levels(10, 150));
+    expect(armed.map(({ condition }) => (condition.leastBytes ?? 0) > 0)).toEqual([true, false]);
+    standby.update(levels(20_000, 150));
+    expect(armed.map(({ condition }) => (condition.leastBytes ?? 0) > 0)).toEqual([true, false, true]);
+  });
+
   test('is followed by no other target while its shared memory is not free, although its address space is gone', async () => {
     const { standby, processes, armed } = await setUp({ shared: 200 });
     processes[0] = { ...(processes[0] as SampledProcess), dying: true, rss_bytes: 0 };

@@ -306,14 +306,22 @@ describe('process 1 of a pid namespace', () => {
     ]);
   });
 
+  it('is not taken for the one of another namespace whose id is unknown', () => {
+    const unknown = (of: SampledProcess) => ({ ...of, pid_namespace: { id: '', init: of === init } });
+    const [known, child, stranger] = [unknown(init), unknown({ ...inside, ppid: 1001 }), unknown(other)];
+    const processes = [known, child, { ...stranger, oom_score_adj: -1000 }];
+    expect(ranked({ rule: sized, processes }).candidates.map(({ target }) => [target.pid, target.processes])).toEqual([
+      [1001, 2],
+    ]);
+  });
+
   it('is not chosen when a protected process would end with it', () => {
     const { rejected } = ranked({ rule: sized, processes: [init, { ...inside, oom_score_adj: -1000 }] });
     expect(rejected).toMatchObject([
       { pid: 1001, reason: 'holds_protected' },
       { pid: 1002, reason: 'spared' },
     ]);
-    const below = { ...nested, ppid: 1001 };
-    const deep = [init, inside, below, { ...deepest, oom_score_adj: -1000 }];
+    const deep = [init, inside, nested, { ...deepest, oom_score_adj: -1000 }];
     expect(order({ rule: sized, processes: deep })).toEqual([]);
   });
 });
