@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { unpackedPackage } from '../../scripts/lab/debian-program.ts';
 import { realEarlyoom } from '../../scripts/lab/earlyoom.ts';
+import { readIfPresent } from '../../src/linux/read-if-present.ts';
 import type { Event } from '../../src/model/events.ts';
 import type { ProcessKilled } from '../../src/model/process-killed.ts';
 import { ROOT } from '../cli/cli.ts';
@@ -32,9 +33,10 @@ const killers: Readonly<Record<string, () => Promise<string[]>>> = {
   },
 };
 
-const childrenOf = (pid: number) =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').filter(Boolean).map(Number);
-const nameOf = (pid: number) => readFileSync(`/proc/${pid}/comm`, 'latin1').trim();
+/** "" if the process has exited since its pid was read. */
+const read = (pid: number, file: string) => readIfPresent(`/proc/${pid}/${file}`)?.trim() ?? '';
+const childrenOf = (pid: number) => read(pid, `task/${pid}/children`).split(' ').filter(Boolean).map(Number);
+const nameOf = (pid: number) => read(pid, 'comm');
 
 /** The process of the namespace with this name. */
 async function started(unshare: number, name: string): Promise<number> {
