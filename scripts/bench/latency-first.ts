@@ -89,6 +89,7 @@ function formsOf({ cpu, stamper, other }: FirstOptions, directory: string): Form
   const forms: Form[] = [
     { label: 'oomKills$', command: library(root) },
     { label: 'line', command: trace(root) },
+    { label: 'line, --realtime', command: trace(root, '--realtime') },
     { label: 'line, --report', command: trace(root, '--report') },
     { label: 'line, --lead-up', command: trace(root, '--lead-up') },
     { label: 'line, --alert file', command: trace(root, ...alert) },
