@@ -44,8 +44,8 @@ enum guard_outcome {
 	GUARD_ASKED = 2,   /* the program sent no signal: userspace must send it, through the target's pidfd */
 	GUARD_GONE = 3,    /* the process has exited, or its pid now belongs to another process */
 	GUARD_DYING = 4,   /* the process is exiting already: nothing was sent */
-	GUARD_SHRUNK = 6,  /* the process holds less than least_pages: nothing was sent */
 	GUARD_REFUSED = 5, /* init, a kernel thread, or the kernel refused: see error */
+	GUARD_SHRUNK = 6,  /* the process holds less than least_pages: nothing was sent */
 };
 WIRE_ENUM(guard_outcome);
 

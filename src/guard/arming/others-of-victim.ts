@@ -1,9 +1,9 @@
 /** Kills the other processes of an armed victim: the kernel's program signals only the first one. */
-import type { SampledProcess } from '../../model/sample.ts';
+import { startTicksOf } from '../../linux/process-reader.ts';
 import type { AttemptContext } from '../ladder/attempt.ts';
+import { maySignal } from '../ladder/may-signal.ts';
 import { Victim } from '../ladder/victim.ts';
-import { identity, sparesItsGroup } from '../rules/protect.ts';
-import { hasLeft } from '../rules/unit.ts';
+import { identity } from '../rules/protect.ts';
 import type { Ranked } from './standing-ranking.ts';
 
 /**
@@ -17,14 +17,10 @@ export function killOthers(
   { victim, fired, sample }: Ranked,
   { machine, policy }: Pick<AttemptContext, 'machine' | 'policy'>,
 ): (ReturnType<Victim['kill']> & { others: Victim }) | undefined {
-  const mayDie = (now: SampledProcess | undefined): boolean => {
-    if (!now || hasLeft(now, victim, fired.cgroup) !== undefined) return false;
-    const verdict = policy.rejectionOf(now, fired.rule, sample);
-    return verdict === undefined || !sparesItsGroup(verdict.reason);
-  };
+  const may = (pid: number) => maySignal(pid, { victim, fired, before: sample }, { machine, policy });
   const members = victim.members.filter((member) => {
-    const now = identity(member) === identity(victim.target) ? undefined : machine.process(member.pid);
-    return now?.start_ticks === member.start_ticks && mayDie(now);
+    if (identity(member) === identity(victim.target)) return false;
+    return startTicksOf(member.pid) === member.start_ticks && may(member.pid);
   });
   if (members.length === 0) return undefined;
   const { cgroup } = victim.target;
@@ -32,7 +28,7 @@ export function killOthers(
   const others = Victim.take({ ...victim, members }, directory);
   if (!others) return undefined;
   try {
-    return { ...others.kill((pid) => mayDie(machine.process(pid))), others };
+    return { ...others.kill(may), others };
   } catch (error) {
     others.close();
     throw error;

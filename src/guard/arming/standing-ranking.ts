@@ -88,8 +88,9 @@ export function roundsFor({ target, members, freesBytes }: Candidate, cgroup: Sa
   return shared > half && freesBytes > half ? FRUITLESS_ROUNDS.cgroupShared : FRUITLESS_ROUNDS.cgroup;
 }
 
-/** How many pages the CPUs may hold back from the kernel's four counters of a process (lib/percpu_counter.c: percpu_counter_batch). */
-const uncountedPages = (cpus: number) => 4 * cpus * Math.max(32, 2 * cpus);
+const CPUS = onlineCpus();
+/** How much the CPUs may hold back from the kernel's four counters of a process (lib/percpu_counter.c: percpu_counter_batch). */
+const UNCOUNTED_BYTES = 4 * CPUS * Math.max(32, 2 * CPUS) * pageBytes();
 
 /** A target that was found to hold less than `leastBytes` when it was to be signalled. */
 export interface Shrunk {
@@ -105,7 +106,7 @@ export function leastBytesOf({ members, target }: Candidate, { mono_ms }: Sample
   const [member] = members;
   if (!member || (shrunk && identity(shrunk.target) === identity(target) && mono_ms - shrunk.atMs < SHRUNK_MS))
     return 0;
-  return Math.max(0, SHRUNK_SHARE * heldBytes(member) - uncountedPages(onlineCpus()) * pageBytes());
+  return Math.max(0, SHRUNK_SHARE * heldBytes(member) - UNCOUNTED_BYTES);
 }
 
 /** Whether an arming is still right for its target: this holds about as much as when it was armed. */

@@ -10,7 +10,6 @@ import { formatBytes } from '../../text/format.ts';
 import { placeOf } from '../rules/decide.ts';
 import { holdNow } from '../rules/detect.ts';
 import { Ladder, type Situation } from '../rules/ladder.ts';
-import { sparesItsGroup } from '../rules/protect.ts';
 import type { Step } from '../rules/rule.ts';
 import { hasLeft, heldBytes, SHRUNK_SHARE } from '../rules/unit.ts';
 import { steps } from '../steps/steps.ts';
@@ -19,6 +18,7 @@ import { Attempt, type AttemptContext, type Choice } from './attempt.ts';
 import type { CgroupRestraints } from './cgroup-restraints.ts';
 import { diagnose } from './diagnose.ts';
 import { REST } from './machine-view.ts';
+import { maySignal, refusalOf } from './may-signal.ts';
 import { type Hook, VictimTools } from './step-tools.ts';
 import { Victim } from './victim.ts';
 
@@ -127,7 +127,7 @@ export class Response {
       signal,
       directory,
       spared: () => (cgroup === null ? undefined : this.#sparedIn(cgroup, directory)),
-      maySignal: (pid) => this.#maySignal(pid),
+      maySignal: (pid) => maySignal(pid, { ...this.choice, before: this.#before }, this.#context),
     });
   }
 
@@ -167,7 +167,7 @@ export class Response {
     this.#attempt.result('abandoned');
   }
 
-  /** Takes a step. If the victim has changed since it was chosen (see `#refusal()`), the response ends instead. */
+  /** Takes a step. If the victim has changed since it was chosen (see `refusalOf()`), the response ends instead. */
   async #take(
     step: Step,
     tools: VictimTools,
@@ -176,7 +176,7 @@ export class Response {
     const { announce, beforeSignal } = this.#context;
     const isFirstSignal = steps[step.do].signal !== undefined && !this.#attempt.hasSignalled;
     const same = lead?.start_ticks === this.choice.victim.target.start_ticks ? lead : undefined;
-    const refusal = same && this.#refusalOf(same);
+    const refusal = same && refusalOf(same, { ...this.choice, before: this.#before }, this.#context);
     const changed = refusal ?? (same && (this.#departure(same) ?? (isFirstSignal ? this.#loss(same) : undefined)));
     if (changed !== undefined) {
       tools.undo();
@@ -249,28 +249,11 @@ export class Response {
     return `${lead.comm} (pid ${lead.pid}) holds ${formatBytes(now)} of the ${formatBytes(before)} for which it was chosen`;
   }
 
-  /** Whether a process may be signalled: none forbids it, and it has not left the cgroup. true also: it has exited. */
-  #maySignal(pid: number): boolean {
-    const { choice } = this;
-    const process = this.#context.machine.process(pid);
-    if (!process) return true;
-    return this.#refusalOf(process) === undefined && !hasLeft(process, choice.victim, choice.fired.cgroup);
-  }
-
   /** Finds a process in a cgroup or below it that must not be slowed down or stopped. */
   #sparedIn(cgroup: string, directory: string | undefined): SampledProcess | undefined {
     const { policy, machine } = this.#context;
     // A scan reads the cgroup of a small process only now and then, and process() at once.
     if (directory !== undefined) for (const pid of pidsBelow(directory).pids) machine.process(pid);
     return policy.sparedIn(cgroup, this.choice.fired.rule, machine.whole());
-  }
-
-  /**
-   * Why a process in its current state must not be signalled. The process may have called execve(2) since it was
-   * chosen.
-   */
-  #refusalOf(process: SampledProcess): string | undefined {
-    const verdict = this.#context.policy.rejectionOf(process, this.choice.fired.rule, this.#before);
-    return verdict && sparesItsGroup(verdict.reason) ? `${verdict.reason}: ${verdict.detail ?? ''}` : undefined;
   }
 }
