@@ -27,14 +27,14 @@ export function containersIn(path: string | null): readonly Container[] {
  * have the container's id, it is the outermost one. null: the path is not in this container.
  */
 export function containerCgroup(path: string, id: string): string | null {
-  const parts = partsOf(path);
-  const at = found(parts).findLast((one) => one.id === id)?.at;
-  return at === undefined ? null : `/${parts.slice(0, at + 1).join('/')}`;
+  return parsed(path).cgroups.get(id) ?? null;
 }
 
 interface Parsed {
   owner: CgroupOwner;
   containers: readonly Container[];
+  /** The cgroup of each container, by its id. */
+  cgroups: ReadonlyMap<string, string>;
 }
 
 /**
@@ -53,7 +53,9 @@ function parsed(path: string): Parsed {
   // Below a container's cgroup the host does not choose the names: a directory there may have any name.
   const above = innermost ? parts.slice(0, innermost.at + 1) : parts;
   const containers = all.map(named);
-  const result = { owner: { unit: unitOf(above), pod: podOf(above), container: containers[0] ?? null }, containers };
+  const cgroups = new Map(all.map(({ id, at }) => [id, `/${parts.slice(0, at + 1).join('/')}`])); // the outermost one stays
+  const owner = { unit: unitOf(above), pod: podOf(above), container: containers[0] ?? null };
+  const result = { owner, containers, cgroups };
   if (remembered.size >= MOST_REMEMBERED) remembered.clear();
   remembered.set(path, result);
   return result;

@@ -11,12 +11,17 @@ import type { StoredContainer } from './podman-storage.ts';
 const MOST = 2048;
 const MOST_OF_A_USER = 256;
 const MOST_USERS = 64;
+/** Directories of cgroups hardly ever change their owner, and one kill asks several times for the same one. */
+const CREATOR_MS = 60_000;
+const MOST_CREATORS = 64;
 
 export class KnownContainers {
   readonly #own = new Map<string, StoredContainer>();
   readonly #others = new Map<number, Map<string, StoredContainer>>();
   /** Containers whose cgroup path does not contain the container's id, by this path. */
   readonly #byCgroup = new Map<string, StoredContainer>();
+  /** Who can have created the cgroups of containers, by their paths. */
+  readonly #creators = new Map<string, { user: OtherUser; untilMs: number }>();
   readonly #mount: string | undefined;
 
   /** @param mount where the memory hierarchy of cgroups is mounted, to see who can create cgroups */
@@ -47,7 +52,7 @@ export class KnownContainers {
   inPath(path: string | null): StoredContainer | undefined {
     if (path === null) return undefined;
     for (const { id } of containersIn(path).toReversed()) {
-      const known = this.get(id, this.userOf(path, id));
+      const known = this.has(id) ? this.get(id, this.userOf(path, id)) : undefined;
       if (known) return known;
     }
     return this.#ofCgroup(path);
@@ -76,7 +81,13 @@ export class KnownContainers {
   /** The user who can have created the cgroup of a container in a path. */
   userOf(path: string, id: string): OtherUser {
     const cgroup = containerCgroup(path, id);
-    return cgroup === null ? null : creatorOf(cgroup, this.#mount);
+    if (cgroup === null) return null;
+    const now = performance.now();
+    const known = this.#creators.get(cgroup);
+    if (known && known.untilMs > now) return known.user;
+    const user = creatorOf(cgroup, this.#mount);
+    setBounded(this.#creators, cgroup, { user, untilMs: now + CREATOR_MS }, MOST_CREATORS);
+    return user;
   }
 
   #of(user: OtherUser): Map<string, StoredContainer> | undefined {
