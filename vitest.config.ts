@@ -8,11 +8,20 @@ const slow =
     ? ['test/lab/**', 'test/package/**', 'test/runtimes/**', 'test/sanitizers/**']
     : [];
 
-/** Runs the tests that need kube-apiserver last, because scripts/test.sh compiles it in the background. */
-class ServersLast extends BaseSequencer {
+/**
+ * Tests that neither kill nor trace nor measure memory, so that several files can run at once. All others share one machine's
+ * memory, cgroups and tracepoints, and run one after another.
+ */
+const apart = [
+  ...['alerts', 'config', 'docs', 'earlyoom', 'events', 'explain', 'fleet', 'history', 'http', 'kernel-facts', 'model'],
+  ...['nats', 'otlp', 'publish', 'release', 'render', 'series', 'stream', 'text', 'web'],
+].map((name) => `test/${name}/**/*.test.ts`);
+
+/** Runs the tests last that need what scripts/test.sh compiles in the background. */
+class CompiledLast extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
-    const waits = ({ moduleId }: TestSpecification) => moduleId.includes('/test/kubernetes/server');
+    const waits = ({ moduleId }: TestSpecification) => /\/test\/(?:kubernetes\/server|package\/)/.test(moduleId);
     return [...sorted.filter((file) => !waits(file)), ...sorted.filter(waits)];
   }
 }
@@ -21,14 +30,24 @@ export default defineConfig({
   test: {
     // Tests read dist/, so it must not be older than src/. Nothing to build costs 20 ms.
     globalSetup: ['test/build.ts'],
-    include: ['test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...slow],
     reporters: ['default', new PlainCount()],
     // A native addon that crashes takes only its own process with it.
     pool: 'forks',
-    // The kernel tests share one machine's memory, cgroups and tracepoints.
-    fileParallelism: false,
-    sequence: { sequencer: ServersLast },
+    projects: [
+      // Many of these wait for servers and timers.
+      { extends: true, test: { name: 'apart', include: apart, maxWorkers: 3 } },
+      {
+        extends: true,
+        test: {
+          name: 'machine',
+          include: ['test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...slow, ...apart],
+          fileParallelism: false,
+        },
+      },
+    ],
+    sequence: { sequencer: CompiledLast },
     // Guests of the kernel lab: as many as there are CPUs to emulate them on.
     maxConcurrency: 2,
     // Real kernels, real servers and emulated machines share two CPUs on CI: a failed test is tried once more there.
