@@ -99,11 +99,17 @@ test('kills the victim and no other process', async () => {
 test('kills no process when memory is no longer short', async () => {
   const machine = new MadeUp(sleeper());
   const steps = [step('notify', { waitMs: 50 }), step('kill', { waitMs: 1000 })];
-  setTimeout(() => {
-    machine.short = false;
-  }, 20);
-  const events = await guarded(machine, steps);
-  expect(events.at(-1)).toMatchObject({ type: 'guard.result', outcome: 'recovered' });
+  const events: Event[] = [];
+  const guard = guardOf(machine, steps);
+  guard.events$.subscribe((event) => {
+    events.push(event);
+    if (event.type === 'guard.plan') machine.short = false;
+  });
+  guard.start();
+  const recovered = { type: 'guard.result', outcome: 'recovered' };
+  await vi.waitFor(() => expect(events.at(-1)).toMatchObject(recovered), { timeout: 20_000 });
+  await guard.close();
+  expect(events.at(-1)).toMatchObject(recovered);
   expect(isAlive(machine.processes[0]?.pid ?? 0)).toBe(true);
 });
 
