@@ -21,7 +21,7 @@ const apart = [
 class CompiledLast extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
-    const waits = ({ moduleId }: TestSpecification) => /\/test\/(?:kubernetes\/server|package\/)/.test(moduleId);
+    const waits = ({ moduleId }: TestSpecification) => /\/test\/(?:kubernetes|package)\//.test(moduleId);
     return [...sorted.filter((file) => !waits(file)), ...sorted.filter(waits)];
   }
 }
