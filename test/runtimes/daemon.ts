@@ -190,7 +190,8 @@ async function close(child: ChildProcess, home: string, leftovers: readonly stri
     await once(child, 'exit');
   }
   for (const mount of mountsBelow(home)) spawnSync('umount', ['-l', mount]);
-  rmSync(home, { recursive: true, force: true });
+  // Programs that clean up after a container may still write.
+  rmSync(home, { recursive: true, force: true, maxRetries: 20 });
   removeGroups(leftovers);
 }
 
