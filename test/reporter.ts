@@ -10,10 +10,10 @@ import type { Reporter, TestModule } from 'vitest/node';
 export class PlainCount implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     const count = { passed: 0, failed: unhandledErrors.length, skipped: 0 };
+    const mayNotSkip = process.env.CI === 'true';
     for (const module of modules) {
       // If a module cannot be loaded or a beforeAll throws, there are errors but no failed test.
       for (const suite of [module, ...module.children.allSuites()]) count.failed += suite.errors().length;
-      const mayNotSkip = process.env.CI === 'true';
       let skipped = 0;
       for (const test of module.children.allTests()) {
         const { state } = test.result();

@@ -154,6 +154,25 @@ describe('a cgroup with the id of a container of root', () => {
       rmSync(mount, { recursive: true });
     }
   });
+
+  test.skipIf(!isRoot)('belongs to the new owner of the directory a minute after the owner has changed', () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const mount = mkdtempSync(join(tmpdir(), 'oomscope-cgroups-'));
+    try {
+      mkdirSync(join(mount, 'shop'));
+      const known = new KnownContainers(mount);
+      const user = () => known.userOf(`/shop/docker-${B}.scope`, B);
+      expect(user()).toBeNull();
+      chownSync(join(mount, 'shop'), USER, USER);
+      vi.advanceTimersByTime(59_000);
+      expect(user()).toBeNull();
+      vi.advanceTimersByTime(1_000);
+      expect(user()).toBe(USER);
+    } finally {
+      vi.useRealTimers();
+      rmSync(mount, { recursive: true });
+    }
+  });
 });
 
 const head = 'HTTP/1.0 200 OK\r\n\r\n';

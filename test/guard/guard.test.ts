@@ -109,6 +109,7 @@ test('kills no process when memory is no longer short', async () => {
   const recovered = { type: 'guard.result', outcome: 'recovered' };
   await vi.waitFor(() => expect(events.at(-1)).toMatchObject(recovered), { timeout: 20_000 });
   await guard.close();
+  expect(events.flatMap(schemaErrors)).toEqual([]);
   expect(events.at(-1)).toMatchObject(recovered);
   expect(isAlive(machine.processes[0]?.pid ?? 0)).toBe(true);
 });
