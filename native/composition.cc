@@ -15,8 +15,8 @@ namespace {
 
 constexpr size_t kRoom = 16384;  // memory.stat has 2 KB; with many NUMA nodes more
 
-// The order of the values, as in src/linux/cgroup-composition.ts. A value that is unknown is NaN.
 enum Value { kReadAt, kUsage, kAnon, kFile, kShmem, kKernel, kSlab, kSock, kPageTables, kSwap, kValues };
+static_assert(kValues == kCompositionValues, "as in composition.h");
 
 // A sum of pages without those of a part of it. Both are counted apart, so that the part may be larger.
 double Without(double all, double part) { return std::isnan(all - part) ? kUnknown : std::max(0.0, all - part); }
@@ -65,20 +65,10 @@ void ReadVersion2(int directory, const char* stat, double* values) {
 
 }  // namespace
 
-// cgroupComposition(directory, inode, version, into) -> whether the directory is that of the cgroup with this inode number,
-// and its figures could be read
-Napi::Value CgroupComposition(const Napi::CallbackInfo& info) {
-  Arguments arguments(info, "cgroupComposition");
-  std::string path = arguments.Path("directory");
-  uint64_t inode = arguments.BigInt("inode");
-  uint32_t version = arguments.Unsigned("version", 1, 2);
-  Bytes into = arguments.Uint8Array("into");
-  if (!arguments.good()) return info.Env().Undefined();
-  double values[kValues];
-  if (!Fits(info, "cgroupComposition", "into", into, sizeof(values))) return info.Env().Undefined();
+bool ReadComposition(const char* path, uint64_t inode, uint32_t version, double* values) {
   std::fill(values, values + kValues, kUnknown);
   bool known = false;
-  int directory = open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   struct stat found;
   char text[kRoom];
   if (directory >= 0 && fstat(directory, &found) == 0 && found.st_ino == inode &&
@@ -89,6 +79,20 @@ Napi::Value CgroupComposition(const Napi::CallbackInfo& info) {
     for (Value value : {kUsage, kAnon, kFile, kShmem}) known = known && !std::isnan(values[value]);
   }
   if (directory >= 0) close(directory);
+  return known;
+}
+
+// cgroupComposition(directory, inode, version, into) -> as ReadComposition()
+Napi::Value CgroupComposition(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "cgroupComposition");
+  std::string path = arguments.Path("directory");
+  uint64_t inode = arguments.BigInt("inode");
+  uint32_t version = arguments.Unsigned("version", 1, 2);
+  Bytes into = arguments.Uint8Array("into");
+  if (!arguments.good()) return info.Env().Undefined();
+  double values[kValues];
+  if (!Fits(info, "cgroupComposition", "into", into, sizeof(values))) return info.Env().Undefined();
+  bool known = ReadComposition(path.c_str(), inode, version, values);
   std::memcpy(into.data, values, sizeof(values));
   return Napi::Boolean::New(info.Env(), known);
 }

@@ -52,7 +52,7 @@ Napi::Function RingReader::Define(Napi::Env env) {
        InstanceMethod<&RingReader::OfArmed<&ArmedTargets::TakeSignalled>>("takeSignalled")});
 }
 
-// new RingReader({ mapFd, countersFd, batchBytes, owned, urgentKinds, probe }, onBatch)
+// new RingReader({ mapFd, countersFd, batchBytes, owned, urgentKinds, probe: { id, values } }, onBatch)
 RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingReader>(info) {
   libbpf_ = NeedLibbpf(info.Env());
   if (libbpf_ == nullptr) return;
@@ -72,9 +72,16 @@ RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingRe
   Arguments kinds = o.Array("urgentKinds");
   for (uint32_t i = 0; i < kinds.length(); i++)
     options.urgent_kinds.push_back(static_cast<uint16_t>(kinds.Unsigned("", 0, UINT16_MAX)));
-  options.system = SystemProbe::Find(o.OptionalUnsigned("probe"));
+  Arguments probe = o.OptionalObject("probe");
+  if (!probe.is_missing()) {
+    options.system = SystemProbe::Find(probe.Unsigned("id"));
+    Bytes values = probe.Uint8Array("values");
+    if (!arguments.good() || !Fits(info, "RingReader", "values", values, SystemState::kValues * sizeof(double))) return;
+  }
   Napi::Function on_batch = arguments.Function("onBatch");
-  if (arguments.good()) Open(options, info.Env(), on_batch);
+  if (!arguments.good() || !Open(options, info.Env(), on_batch) || options.system == nullptr) return;
+  Napi::Value of_probe = info[0].As<Napi::Object>().Get("probe");
+  values_ = Napi::Persistent(of_probe.As<Napi::Object>().Get("values").As<Napi::Object>());
 }
 
 bool RingReader::Open(const RingOptions& options, Napi::Env env, Napi::Function on_batch) {
@@ -156,9 +163,11 @@ void RingReader::Stop() {
     env_ = nullptr;
     self_.Unref();
     on_batch_.Reset();
+    values_.Reset();
   } else {
     self_.SuppressDestruct();
     on_batch_.SuppressDestruct();
+    values_.SuppressDestruct();
   }
 }
 
@@ -220,22 +229,26 @@ void RingReader::Poll(size_t index, cpu_set_t cpus) {
 }
 
 void RingReader::Drain() {
-  bool deliver;
-  std::unique_lock<std::mutex> reading;  // JavaScript waits for the state of the machine while it is being read
+  bool deliver, wanted;
+  KillPlace place;
   {
     std::unique_lock<std::mutex> lock(mutex_);
     Fill();
     // Also while JavaScript has another batch: it may wait for the CPU that is busy in the OOM killer.
     if (filling_.urgent_cpu >= 0 && !closed_) AvoidCpu(filling_.urgent_cpu);
     deliver = credit_ && filling_.used > 0 && !closed_;
-    if (deliver) {
-      TakeOut();
-      if (out_.urgent_cpu >= 0 && options_.system != nullptr) reading = options_.system->Lock();
-    }
+    if (deliver) TakeOut();
+    const Batch& batch = deliver ? out_ : filling_;
+    wanted = options_.system != nullptr && (deliver ? batch.urgent_cpu >= 0 : batch.place.ktime_ns != 0 && !closed_);
+    if (wanted) place = batch.place;
   }
-  // called without the lock, because JavaScript may start at once and need the lock
-  if (deliver) wake_.NonBlockingCall(); 
-  if (reading.owns_lock()) options_.system->Read();
+  // JavaScript waits for the values of the probe while they are being read. While it has another batch, only one poller
+  // reads them.
+  std::unique_lock<std::mutex> reading;
+  if (wanted) reading = deliver ? options_.system->Lock() : options_.system->TryLock();
+  // called without the lock of the ring, because JavaScript may start at once and need it
+  if (deliver) wake_.NonBlockingCall();
+  if (reading.owns_lock()) options_.system->Read(place);
 }
 
 // Reads as many records as filling_ has room for. Returns whether a record waits for delivery. The caller holds mutex_.
@@ -250,10 +263,11 @@ void RingReader::TakeOut() {
   std::swap(filling_, out_);
   filling_.used = 0;
   filling_.urgent_cpu = -1;
+  filling_.place.ktime_ns = 0;
   full_ = false;
   credit_ = false;
   batches_++;
-  if (options_.system != nullptr) options_.system->NewBatch();
+  if (options_.system != nullptr) options_.system->Begin(out_.place);
 }
 
 // Called by ring_buffer__consume() for each record, with mutex_ held. A negative result stops it after this record.
@@ -271,6 +285,8 @@ int RingReader::OnRecord(void* self, void* data, size_t size) {
     if (std::find(urgent.begin(), urgent.end(), header.kind) != urgent.end())
       batch.urgent_cpu = static_cast<int>(header.cpu);
   }
+  if (batch.place.ktime_ns == 0 && reader->options_.system != nullptr)
+    reader->options_.system->Find(static_cast<const uint8_t*>(data), size, batch.place);
   if (batch.used + kMaxRecord <= batch.bytes.size()) return 0;
   reader->full_ = true;
   reader->full_times_++;
@@ -331,6 +347,19 @@ void RingReader::Deliver(napi_env env, napi_value on_batch) {
   wake_.NonBlockingCall();
 }
 
+// Writes the values of the probe where JavaScript looks for them, if a poller has read them for the kill of this batch.
+// Otherwise JavaScript asks the probe for them.
+void RingReader::OfferValues(napi_env env) {
+  if (options_.system == nullptr || out_.place.ktime_ns == 0 || values_.IsEmpty()) return;
+  napi_typedarray_type type = napi_float64_array;
+  size_t length = 0;
+  void* data = nullptr;
+  if (napi_get_typedarray_info(env, values_.Value(), &type, &length, &data, nullptr, nullptr) != napi_ok) return;
+  double values[SystemState::kValues];
+  if (data != nullptr && length == sizeof(values) && options_.system->Offer(values))
+    std::memcpy(data, values, sizeof(values));
+}
+
 // Until the credit is back, only this thread uses out_. The batch is copied once, into memory that JavaScript owns. The
 // code uses plain N-API, because in a terminating worker these calls fail, and node-addon-api would turn the failure
 // into a fatal error of the whole process.
@@ -338,6 +367,7 @@ void RingReader::CallJavaScript(napi_env env, napi_value self, napi_value on_bat
   void* data = nullptr;
   napi_value arguments[3], result;
   uint64_t offset = Now(CLOCK_REALTIME) - Now(CLOCK_MONOTONIC);
+  OfferValues(env);
   if (napi_create_arraybuffer(env, out_.used, &data, &arguments[0]) == napi_ok && data != nullptr) {
     std::memcpy(data, out_.bytes.data(), out_.used);
     if (napi_create_bigint_uint64(env, out_.received_ns, &arguments[1]) == napi_ok &&

@@ -40,6 +40,7 @@ struct Batch {
   size_t used = 0;
   uint64_t received_ns = 0;  // CLOCK_MONOTONIC when the first record was taken from the ring
   int urgent_cpu = -1;       // the CPU that wrote the last urgent record
+  KillPlace place;           // of the first kill, if there is a probe
 };
 
 class RingReader : public Napi::ObjectWrap<RingReader> {
@@ -66,6 +67,7 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   void AvoidCpu(int cpu);
   void RestoreCpus();
   void Deliver(napi_env env, napi_value on_batch);
+  void OfferValues(napi_env env);
   void CallJavaScript(napi_env env, napi_value self, napi_value on_batch);
   static int OnRecord(void* self, void* data, size_t size);
   static void OnThreadSafeCall(Napi::Env env, Napi::Function on_batch, RingReader* self, void*);
@@ -85,6 +87,7 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   std::vector<int> wake_fds_;  // one eventfd for each poller, to wake it when it must stop or the credit is back
   Napi::ObjectReference self_;
   Napi::FunctionReference on_batch_;
+  Napi::ObjectReference values_;  // a Uint8Array in which JavaScript looks for the values of the probe
 
   std::mutex mutex_;  // guards the members below; held as long as a memcpy takes
   ArmedTargets armed_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "arguments.h"
 #include "figures.h"
@@ -31,10 +32,13 @@ uint32_t last_id = 0;
 
 }  // namespace
 
-SystemState::SystemState(const std::string& proc)
-    : pressure_(OpenFile(proc + "/pressure/memory")),
-      meminfo_(OpenFile(proc + "/meminfo")),
-      load_(OpenFile(proc + "/loadavg")) {}
+SystemState::SystemState(const ProbeOptions& options)
+    : options_(options),
+      pressure_(OpenFile(options.proc + "/pressure/memory")),
+      meminfo_(OpenFile(options.proc + "/meminfo")),
+      load_(OpenFile(options.proc + "/loadavg")) {
+  std::fill(values_, values_ + kValues, kUnknown);
+}
 
 SystemState::~SystemState() { Close(); }
 
@@ -46,14 +50,29 @@ void SystemState::Close() {
   }
 }
 
+void SystemState::Begin(const KillPlace& place) {
+  std::lock_guard<std::mutex> lock(place_mutex_);
+  place_ = place;
+}
+
+// The caller holds mutex_. The composition comes first, because the victim is freeing its memory.
+void SystemState::Read(const KillPlace& place) {
+  if (place.ktime_ns != 0 && place.ktime_ns == read_for_) return;
+  values_[kLooked] = place.path[0] == '\0' ? 0 : 1;
+  if (place.path[0] != '\0' && !ReadComposition(place.path, place.id, options_.version, values_ + kComposition))
+    values_[kComposition] = kUnknown;
+  ReadMachine();
+  values_[kEvent] = static_cast<double>(place.ktime_ns);
+  read_for_ = place.ktime_ns;
+}
+
 // The caller holds mutex_.
-void SystemState::Read() {
+void SystemState::ReadMachine() {
   // In the order of the file, so that each search begins where the last one has ended.
   static constexpr const char* kSizes[] = {"MemTotal:", "MemFree:",   "MemAvailable:", "SwapTotal:",
                                            "SwapFree:", "AnonPages:", "Shmem:",        "SUnreclaim:"};
   char text[kRoom];
-  uint64_t batch = batch_;
-  std::fill(values_, values_ + kValues, kUnknown);
+  std::fill(values_, values_ + kEvent, kUnknown);
   if (ReadText(load_, text, sizeof(text))) {
     const char* at = text;
     for (size_t i = 0; i < 3 && at != nullptr; i++) {
@@ -78,14 +97,26 @@ void SystemState::Read() {
     }
   }
   values_[kReadAt] = static_cast<double>(Now(CLOCK_MONOTONIC));
-  read_for_ = batch;
 }
 
-void SystemState::Take(double* values) {
+void SystemState::Take(uint64_t event, double* values) {
+  KillPlace place;
+  {
+    std::lock_guard<std::mutex> lock(place_mutex_);
+    if (place_.ktime_ns == event) place = place_;
+  }
   std::lock_guard<std::mutex> lock(mutex_);
-  if (read_for_ != batch_) Read();
+  Read(place);
   std::copy(values_, values_ + kValues, values);
-  read_for_ = 0;
+  values[kEvent] = static_cast<double>(event);
+}
+
+bool SystemState::Offer(double* values) {
+  std::unique_lock<std::mutex> reading(mutex_, std::try_to_lock);
+  std::lock_guard<std::mutex> lock(place_mutex_);
+  if (!reading.owns_lock() || read_for_ == 0 || read_for_ != place_.ktime_ns) return false;
+  std::copy(values_, values_ + kValues, values);
+  return true;
 }
 
 Napi::Function SystemProbe::Define(Napi::Env env) {
@@ -94,12 +125,27 @@ Napi::Function SystemProbe::Define(Napi::Env env) {
                       InstanceMethod<&SystemProbe::Close>("close")});
 }
 
-// new SystemProbe(proc)
+// new SystemProbe({ proc, cgroups: { mount, version, layout } })
 SystemProbe::SystemProbe(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SystemProbe>(info) {
   Arguments arguments(info, "SystemProbe");
-  std::string proc = arguments.Path("proc");
+  Arguments o = arguments.Object("options");
+  ProbeOptions options;
+  options.proc = o.Path("proc");
+  Arguments cgroups = o.OptionalObject("cgroups");
+  if (!cgroups.is_missing()) {
+    options.mount = cgroups.Path("mount");
+    options.version = cgroups.Unsigned("version", 1, 2);
+    Arguments layout = cgroups.Object("layout");
+    KillLayout& to = options.layout;
+    const std::pair<const char*, uint32_t*> fields[] = {
+        {"killKind", &to.kill_kind},         {"rehearsalKind", &to.rehearsal_kind}, {"rehearsed", &to.rehearsed},
+        {"facts", &to.facts},                {"needed", &to.needed},                {"refused", &to.refused},
+        {"limit", &to.limit},                {"levelsLength", &to.levels_length},   {"levels", &to.levels},
+        {"levelSize", &to.level_size},       {"levelId", &to.level_id},             {"levelNameLength", &to.level_name_length}};
+    for (const auto& [name, field] : fields) *field = layout.Unsigned(name);
+  }
   if (!arguments.good()) return;
-  state_ = std::make_shared<SystemState>(proc);
+  state_ = std::make_shared<SystemState>(options);
   std::lock_guard<std::mutex> lock(probes_mutex);
   id_ = ++last_id;
   probes[id_] = state_;
@@ -121,15 +167,16 @@ void SystemProbe::Forget() {
 // id() -> the number by which a RingReader finds this probe
 Napi::Value SystemProbe::Id(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), id_); }
 
-// read(into): writes the values as numbers of 64 bits into `into`, which has their size
+// read(event, into): writes the values as numbers of 64 bits into `into`, which has their size
 Napi::Value SystemProbe::Read(const Napi::CallbackInfo& info) {
   Arguments arguments(info, "read");
+  uint64_t event = arguments.BigInt("event");
   Bytes into = arguments.Uint8Array("into");
   if (!arguments.good()) return info.Env().Undefined();
   double values[SystemState::kValues];
   if (!Fits(info, "read", "into", into, sizeof(values))) return info.Env().Undefined();
   if (state_ != nullptr) {
-    state_->Take(values);
+    state_->Take(event, values);
     std::memcpy(into.data, values, sizeof(values));
   }
   return info.Env().Undefined();

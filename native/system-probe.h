@@ -1,14 +1,24 @@
-// The state of the machine at the moment of an event: load, memory pressure, and memory.
+// The state of the machine at the moment of an event: load, memory pressure, and memory; and for a kill at the limit of a
+// cgroup also what the memory of this cgroup consists of.
 #pragma once
 
 #include <napi.h>
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
 
+#include "composition.h"
+#include "kill-place.h"
+
 namespace oomscope {
+
+struct ProbeOptions {
+  std::string proc;
+  std::string mount;     // of the cgroups with the memory controller; empty: there is none
+  uint32_t version = 2;  // of these cgroups
+  KillLayout layout{};
+};
 
 class SystemState {
  public:
@@ -18,30 +28,46 @@ class SystemState {
   static constexpr size_t kSome = 4;      // 3 averages in percent, and the total in us
   static constexpr size_t kFull = 8;      // the same
   static constexpr size_t kMeminfo = 12;  // 8 sizes in bytes; all are unknown if the file cannot be read
-  static constexpr size_t kValues = 20;
+  static constexpr size_t kEvent = 20;    // CLOCK_MONOTONIC of the event for which the values were read
+  static constexpr size_t kLooked = 21;   // 1: the composition was read, or could not be; 0: nobody looked for it
+  static constexpr size_t kComposition = 22;
+  static constexpr size_t kValues = kComposition + kCompositionValues;
 
-  explicit SystemState(const std::string& proc);
+  explicit SystemState(const ProbeOptions& options);
   ~SystemState();
 
-  // For the poller threads: a batch begins, whose state is not that of the last one. Needs no lock.
-  void NewBatch() { batch_++; }
+  // Sets `place` if the record is that of a kill.
+  void Find(const uint8_t* record, size_t size, KillPlace& place) const {
+    FindPlace(options_.layout, options_.mount, record, size, place);
+  }
+  // A batch begins, with this kill, or with none. Only the JavaScript thread asks for its values.
+  void Begin(const KillPlace& place);
   // A poller thread takes the lock before it hands the batch over, and then calls Read(). So JavaScript, which starts
   // meanwhile on another CPU, waits in Take() until the files have been read.
   std::unique_lock<std::mutex> Lock() { return std::unique_lock<std::mutex>(mutex_); }
-  void Read();
-  // Gives the state that was read for the current batch, once. Otherwise it reads the files now.
-  void Take(double* values);
+  std::unique_lock<std::mutex> TryLock() { return std::unique_lock<std::mutex>(mutex_, std::try_to_lock); }
+  // Does nothing if the values were already read for this kill. Without a kill it reads the state of the machine, so that
+  // the next read finds the code in the CPU's caches.
+  void Read(const KillPlace& place);
+  // Gives the values for the event of this time: those that were read for the kill of the batch, or those of now.
+  void Take(uint64_t event, double* values);
+  // Gives the values for the kill of the batch, if they have been read. Never waits.
+  bool Offer(double* values);
   // Closes the files. Idempotent.
   void Close();
 
  private:
-  std::mutex mutex_;  // guards the members below
+  void ReadMachine();
+
+  const ProbeOptions options_;
+  std::mutex place_mutex_;  // guards place_; held as long as a memcpy takes
+  KillPlace place_;
+  std::mutex mutex_;  // guards the members below; held while files are read
   int pressure_;
   int meminfo_;
   int load_;
   double values_[kValues];
-  uint64_t read_for_ = 0;  // the batch for which values_ were read; 0: none, or they were taken
-  std::atomic<uint64_t> batch_{1};
+  uint64_t read_for_ = 0;  // the kill for which values_ were read, by its time; 0: none
 };
 
 class SystemProbe : public Napi::ObjectWrap<SystemProbe> {

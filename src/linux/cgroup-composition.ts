@@ -2,8 +2,9 @@ import type { CgroupComposition } from '../model/cgroup-usage.ts';
 import { loadNative } from '../native/addon.ts';
 import { inode } from './memory-cgroup.ts';
 
-/** In the order of native/composition.cc. */
-const values = new Float64Array(10);
+/** How many values the addon writes, in the order of native/composition.cc. */
+export const COMPOSITION_VALUES = 10;
+const values = new Float64Array(COMPOSITION_VALUES);
 const bytes = new Uint8Array(values.buffer);
 const Value = {
   READ_AT: 0,
@@ -31,7 +32,12 @@ export function readComposition(
   monoNs: number,
 ): CgroupComposition | null {
   if (!loadNative().cgroupComposition(directory, BigInt(id), version, bytes)) return null;
-  const at = (index: number) => values[index] as number;
+  return compositionOf(values, 0, monoNs);
+}
+
+/** @param from the index of the first value */
+export function compositionOf(values: Float64Array, from: number, monoNs: number): CgroupComposition {
+  const at = (index: number) => values[from + index] as number;
   const known = (index: number) => (Number.isNaN(at(index)) ? null : at(index));
   return {
     source: 'memory.stat',

@@ -1,6 +1,8 @@
+import type { CgroupComposition } from '../model/cgroup-usage.ts';
 import type { PressureAverages, SystemState } from '../model/events.ts';
 import { loadNative } from '../native/addon.ts';
-import type { SystemProbe as NativeProbe } from '../native/figures.ts';
+import type { SystemProbe as NativeProbe, SystemProbeOptions } from '../native/figures.ts';
+import { COMPOSITION_VALUES, compositionOf } from './cgroup-composition.ts';
 
 /** The order of the values in native/system-probe.h. */
 const READ_AT = 0;
@@ -8,11 +10,15 @@ const LOAD = 1;
 const SOME = 4;
 const FULL = 8;
 const MEMINFO = 12;
-const VALUES = 20;
+const EVENT = 20;
+const LOOKED = 21;
+const COMPOSITION = 22;
+const VALUES = COMPOSITION + COMPOSITION_VALUES;
 
 /**
- * Reads the state of the machine for an event: pressure, memory and load. A poller thread of the ring to which the probe is
- * given reads the files when the record of the event arrives, while JavaScript wakes up.
+ * Reads the state of the machine for an event: pressure, memory and load; and what the memory of the cgroup consists of whose
+ * limit a kill has hit. A poller thread of the ring to which the probe is given reads the files when the record of the kill
+ * arrives, while JavaScript wakes up.
  */
 export class SystemProbe implements Disposable {
   readonly #native: NativeProbe;
@@ -20,23 +26,28 @@ export class SystemProbe implements Disposable {
   readonly #bytes = new Uint8Array(this.#values.buffer);
 
   /** @throws OomscopeError ADDON_MISSING */
-  constructor(proc = '/proc') {
-    this.#native = new (loadNative().SystemProbe)(proc);
+  constructor(options: Partial<SystemProbeOptions> = {}) {
+    this.#values[EVENT] = Number.NaN;
+    this.#native = new (loadNative().SystemProbe)({ proc: '/proc', ...options });
   }
 
   /** For `RingOptions.probe`. */
-  get id(): number {
-    return this.#native.id();
+  get forRing(): { id: number; values: Uint8Array } {
+    return { id: this.#native.id(), values: this.#bytes };
   }
 
-  /** @param monoNs CLOCK_MONOTONIC of the event */
-  read(monoNs: number): SystemState {
+  /**
+   * Reads the files once for each event.
+   *
+   * @param monoNs CLOCK_MONOTONIC of the event
+   */
+  read(monoNs: bigint): SystemState {
+    const event = this.#readFor(monoNs);
     const values = this.#values;
-    this.#native.read(this.#bytes);
     const at = (index: number) => values[index] as number;
     const known = (index: number) => (Number.isNaN(at(index)) ? null : at(index));
     return {
-      age_ns: at(READ_AT) - monoNs,
+      age_ns: at(READ_AT) - event,
       load_1m: known(LOAD),
       load_5m: known(LOAD + 1),
       load_15m: known(LOAD + 2),
@@ -59,13 +70,32 @@ export class SystemProbe implements Disposable {
     };
   }
 
-  /** Closes the files. Idempotent. Afterwards read() returns null for every value. */
+  /**
+   * The composition that was read for this kill.
+   *
+   * @param monoNs CLOCK_MONOTONIC of the kill
+   * @returns null: the cgroup was removed, or its files may not be read; undefined: nobody has tried to read it
+   */
+  composition(monoNs: bigint): CgroupComposition | null | undefined {
+    const event = this.#readFor(monoNs);
+    if (this.#values[LOOKED] !== 1) return undefined;
+    return Number.isNaN(this.#values[COMPOSITION]) ? null : compositionOf(this.#values, COMPOSITION, event);
+  }
+
+  /** Closes the files. Idempotent. Afterwards all values of later events are null. */
   close(): void {
     this.#native.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** @returns the time of the event as a number */
+  #readFor(monoNs: bigint): number {
+    const event = Number(monoNs);
+    if (this.#values[EVENT] !== event) this.#native.read(monoNs, this.#bytes);
+    return event;
   }
 }
 

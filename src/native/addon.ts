@@ -23,8 +23,11 @@ export interface RingReaderOptions {
    * record until it has the batch: that CPU is busy in the kernel's OOM killer.
    */
   urgentKinds: readonly number[];
-  /** The id of a `SystemProbe`, which reads the state of the machine when such a record arrives. */
-  probe?: number | undefined;
+  /**
+   * A `SystemProbe`, whose values a poller thread reads when such a record arrives. They are written into `values` before the
+   * batch is delivered, if they are there in time.
+   */
+  probe?: { id: number; values: Uint8Array } | undefined;
 }
 
 /**

@@ -30,7 +30,7 @@ import { type StuckFacts, StuckTracker } from './stuck-tracker.ts';
 
 export interface KillDecoderOptions {
   machine: Machine;
-  system: Pick<SystemProbe, 'read'>;
+  system: Pick<SystemProbe, 'read' | 'composition'>;
   envelopes: EnvelopeFactory;
   /** Read facts that the kernel's record lacks from /proc/PID. */
   readProc: boolean;
@@ -96,10 +96,11 @@ export class KillDecoder {
   #onKill(record: OomKillRecord, batch: Batch): void {
     const { machine, readProc, outbox } = this.#options;
     const facts = killFacts(record, machine);
+    const monoNs = record.header.ktime_ns;
     const { victim } = facts;
     if (this.#reapTracker.follows(victim.pid, victim.start_ticks)) return; // another mark of the same victim
-    this.#addComposition(facts, Number(record.header.ktime_ns)); // first: the victim is freeing its memory
-    const draft = this.#draft(facts, record.header.ktime_ns, batch.realtimeOffsetNs);
+    this.#addComposition(facts, monoNs); // first: the victim is freeing its memory
+    const draft = this.#draft(facts, monoNs, batch.realtimeOffsetNs);
     const waiting: Promise<unknown>[] = [];
     if (readProc && draft.lacksVictimFacts) waiting.push(this.#readFiles(draft));
     const unnamed = this.#unnamed(draft);
@@ -111,21 +112,20 @@ export class KillDecoder {
     this.#stuckTracker?.onKill(facts); // afterwards: its event follows the kill that ended the shortage
   }
 
-  #addComposition(facts: KillFacts, monoNs: number): void {
+  #addComposition(facts: KillFacts, monoNs: bigint): void {
     const { limit } = facts;
-    const { cgroups } = this.#options;
+    const { cgroups, system } = this.#options;
     if (!limit || !cgroups) return;
-    facts.composition = readComposition(
-      cgroups.directory(limit.path),
-      { id: limit.id, version: cgroups.version },
-      monoNs,
-    );
+    const found = system.composition(monoNs);
+    const { id, path } = limit;
+    const place = { id, version: cgroups.version };
+    facts.composition = found === undefined ? readComposition(cgroups.directory(path), place, Number(monoNs)) : found;
     if (!facts.composition) facts.missing.push('composition');
   }
 
   #draft(facts: KillFacts, monoNs: bigint, offsetNs: bigint): KillDraft {
     const { system: probe, envelopes } = this.#options;
-    const system = probe.read(Number(monoNs));
+    const system = probe.read(monoNs);
     const source = facts.kind === 'shared_memory' ? 'bpf:signal/signal_generate' : 'bpf:oom/mark_victim';
     const severity = facts.kind === 'already_dying' ? 'warning' : 'critical';
     const envelope = envelopes.open(monoNs, offsetNs, severity, source);

@@ -33,6 +33,11 @@ const EXE = ['rehearsal', 'oomscope-invented-directory', 'opt'];
 const ARGUMENTS = ['/opt/oomscope-invented-directory/rehearsal', '--of', 'a kill that did not happen'];
 const ID_DIGITS = 64;
 const CONTAINER = `docker-${'0'.repeat(ID_DIGITS)}.scope`;
+/** A cgroup without a container, whose name takes another way. */
+const UNIT = 'oomscope-invented.service';
+/** Not that of a real cgroup: the root of cgroup v1 has the id 1. */
+const CONTAINER_ID = String(2n ** 64n - 1n);
+const UNIT_ID = String(2n ** 64n - 2n);
 const ROOT_ID = '0';
 const LIMIT_PAGES = 8192n;
 const RSS_PAGES = 7777n;
@@ -124,11 +129,12 @@ function header(view: DataView, at: number, kind: number, length: number): void 
   view.setUint16(at + RecordHeader.offset.size, length, true);
 }
 
-/** The levels of the victim's cgroup: a container in the cgroup at its limit. */
+/** The levels of the victim's cgroup: a container of a unit in the cgroup at its limit. */
 function levelsOf({ path, id }: RehearsedLimit): Uint8Array[] {
   const names = cgroupAncestors(path).map((each) => each.slice(each.lastIndexOf('/') + 1));
   const levels = [
-    level(CONTAINER, '1', NO_LIMIT),
+    level(CONTAINER, CONTAINER_ID, NO_LIMIT),
+    level(UNIT, UNIT_ID, NO_LIMIT),
     ...names.map((name, i) => level(name, i ? ROOT_ID : id, i ? NO_LIMIT : LIMIT_PAGES)),
   ];
   const room = RehearsalRecord.length.records - offset.levels - STEPS.length * OomStepRecord.size;

@@ -23,7 +23,7 @@ export interface RehearsalOptions {
   /** The tracer to which the rehearsals belong. */
   owner: object;
   machine: Machine;
-  system: Pick<SystemProbe, 'read'>;
+  system: Pick<SystemProbe, 'read' | 'composition'>;
   cgroups: Cgroupfs | undefined;
   containers: ContainerResolver | undefined;
   leadUps: LeadUpRecorder | undefined;
@@ -93,8 +93,8 @@ export class Rehearsal implements Disposable {
       onError: () => {},
     };
     this.#kills = new KillDecoder({ ...common, system, cgroups });
-    const state = system.read(0);
-    this.#quick = new KillDecoder({ ...common, system: { read: () => state } });
+    const state = system.read(0n);
+    this.#quick = new KillDecoder({ ...common, system: { read: () => state, composition: () => null } });
   }
 
   /** Compiles the code that handles a kill, which takes 8 ms, unless that was done. `events$` emits nothing of it. */

@@ -9,6 +9,7 @@ import { AttachedRing } from '../bpf/load/ring.ts';
 import { type LoadedTracer, loadTracer } from '../bpf/load/tracer-loader.ts';
 import type { Batch } from '../bpf/wire/batch.ts';
 import { lossesByName } from '../bpf/wire/counters.ts';
+import { killLayout } from '../bpf/wire/kill-layout.ts';
 import { RecordKind } from '../bpf/wire/layout.ts';
 import { ownerOf } from '../containers/container-path.ts';
 import { ContainerResolver } from '../containers/container-resolver.ts';
@@ -123,13 +124,18 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     const { candidates = 'system', backend } = options;
     this.#loaded = opened.use(loadTracer({ ringBytes: checkedRingBytes(options.ringBytes), candidates, backend }));
     this.mapIds = this.#loaded.mapIds;
-    const system = opened.use(new SystemProbe());
+    const cgroups = Cgroupfs.find();
+    const system = opened.use(
+      new SystemProbe({
+        cgroups: cgroups && { mount: cgroups.directory('/'), version: cgroups.version, layout: killLayout },
+      }),
+    );
     const machine = { pageBytes: loadNative().pageSize(), cpus: availableParallelism(), gfp: this.#loaded.gfp };
     const leadUps = options.leadUp ? opened.use(openLeadUps(pressure)) : undefined;
     const containers = this.#openContainers(options.containers, opened);
     this.ownerOf = containers ? (path) => containers.ownerOf(path) : ownerOf;
     const onError = (error: unknown) => this.#fail(error);
-    const sources = { machine, system, cgroups: Cgroupfs.find(), containers, leadUps };
+    const sources = { machine, system, cgroups, containers, leadUps };
     this.#kills = new KillDecoder({
       ...sources,
       envelopes,
@@ -143,7 +149,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#rehearsal = opened.use(new Rehearsal({ owner: this, ...sources, send: this.#loaded.rehearse, reports }));
     this.killWatch = openKills?.({ ...{ envelopes, containers }, emit: (event) => this.#outbox.push(event), onError });
     if (this.killWatch) opened.use(this.killWatch);
-    this.#ring = opened.use(this.#openRing(options.batchBytes, system.id));
+    this.#ring = opened.use(this.#openRing(options.batchBytes, system.forRing));
     leadUps?.start();
     loadNative().trimHeap();
     pressure?.events$.subscribe({
@@ -210,7 +216,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     return containers;
   }
 
-  #openRing(batchBytes: number | undefined, probe: number): AttachedRing {
+  #openRing(batchBytes: number | undefined, probe: SystemProbe['forRing']): AttachedRing {
     return new AttachedRing(this.#loaded, {
       onBatch: (batch) => this.#onBatch(batch),
       onError: (error) => this.#fail(error),

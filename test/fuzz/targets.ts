@@ -38,7 +38,10 @@ function decoder(bytes: Buffer): void {
   const outbox = new OrderedOutbox<Event>((event) => events.push(event));
   const kills = new KillDecoder({
     machine: { pageBytes: 4096, cpus: 1, gfp: {} },
-    system: { read: () => ({ psi: null, meminfo: null, loadavg: null }) as unknown as SystemState },
+    system: {
+      read: () => ({ psi: null, meminfo: null, loadavg: null }) as unknown as SystemState,
+      composition: () => undefined,
+    },
     envelopes: new EnvelopeFactory(),
     readProc: false,
     outbox,

@@ -1,5 +1,7 @@
 /** What each function of the addon takes, for the test that calls all of them with wrong arguments. */
 
+import { killLayout } from '../../src/bpf/wire/kill-layout.ts';
+
 export type Kind =
   | 'int'
   | 'unsigned'
@@ -75,9 +77,27 @@ export const parameters: Record<string, readonly Parameter[]> = {
     { name: 'version', kind: 'unsigned', right: 1 },
     { name: 'into', kind: 'bytes', right: new Uint8Array(10 * 8) },
   ],
-  SystemProbe: [path('proc')],
+  SystemProbe: [
+    {
+      name: 'options',
+      kind: 'object',
+      fields: [
+        path('proc'),
+        {
+          name: 'cgroups',
+          kind: 'object',
+          optional: true,
+          fields: [
+            path('mount'),
+            { name: 'version', kind: 'unsigned', right: 2 },
+            { name: 'layout', kind: 'object', fields: Object.keys(killLayout).map(unsigned) },
+          ],
+        },
+      ],
+    },
+  ],
   'SystemProbe.id': [],
-  'SystemProbe.read': [{ name: 'into', kind: 'bytes', right: new Uint8Array(20 * 8) }],
+  'SystemProbe.read': [bigint('event'), { name: 'into', kind: 'bytes', right: new Uint8Array(32 * 8) }],
   'SystemProbe.close': [],
   ExitWatcher: [callback('onExit')],
   'ExitWatcher.watch': [int('pidfd')],
@@ -115,7 +135,12 @@ export const parameters: Record<string, readonly Parameter[]> = {
           fields: [bigint('object'), { name: 'links', kind: 'array', elements: 'bigint' }],
         },
         { name: 'urgentKinds', kind: 'array', elements: 'unsigned' },
-        { name: 'probe', kind: 'unsigned', optional: true },
+        {
+          name: 'probe',
+          kind: 'object',
+          optional: true,
+          fields: [unsigned('id'), { name: 'values', kind: 'bytes', right: new Uint8Array(32 * 8) }],
+        },
       ],
     },
     callback('onBatch'),

@@ -18,24 +18,26 @@ ShmemHugePages:     1111 kB
 SUnreclaim:        42000 kB
 `;
 
-test('reads the files again at each call', () => {
+test('reads the files once for each event', () => {
   const proc = mkdtempSync(join(tmpdir(), 'oomscope-proc-'));
   try {
     mkdirSync(join(proc, 'pressure'));
     writeFileSync(join(proc, 'pressure', 'memory'), pressure);
     writeFileSync(join(proc, 'meminfo'), meminfo);
     writeFileSync(join(proc, 'loadavg'), '0.25 0.50 0.75 1/100 1234\n');
-    const probe = new SystemProbe(proc);
-    const monoNs = Number(process.hrtime.bigint());
+    const probe = new SystemProbe({ proc });
+    const monoNs = process.hrtime.bigint();
     const state = probe.read(monoNs);
     expect(state.age_ns).toBeGreaterThan(0);
     expect(state.age_ns).toBeLessThan(10_000_000_000);
     expect(state).toMatchObject({ load_1m: 0.25, load_5m: 0.5, load_15m: 0.75 });
     writeFileSync(join(proc, 'loadavg'), '9.25 0.50 0.75 1/100 1234\n');
-    expect(probe.read(0)).toMatchObject({ load_1m: 9.25, pressure: { some: { avg10: 1.5 } } });
+    expect(probe.read(monoNs)).toEqual(state);
+    expect(probe.read(monoNs + 1_000_000n)).toMatchObject({ load_1m: 9.25, pressure: { some: { avg10: 1.5 } } });
+    expect(probe.composition(monoNs)).toBeUndefined();
     probe.close();
     probe.close();
-    expect(probe.read(0)).toEqual({
+    expect(probe.read(0n)).toEqual({
       age_ns: expect.any(Number),
       load_1m: null,
       load_5m: null,
@@ -50,7 +52,7 @@ test('reads the files again at each call', () => {
 
 test('reads the state of the running machine', () => {
   const probe = new SystemProbe();
-  const { meminfo: memory, load_1m } = probe.read(0);
+  const { meminfo: memory, load_1m } = probe.read(0n);
   probe.close();
   expect(memory?.total_bytes).toBeGreaterThan(2 ** 26);
   expect(memory?.available_bytes).toBeLessThanOrEqual(memory?.total_bytes ?? 0);

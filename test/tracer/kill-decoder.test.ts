@@ -29,7 +29,7 @@ function decoder(options: Partial<KillDecoderOptions> = {}) {
   const outbox = new OrderedOutbox<Event>((event) => events.push(event));
   const kills = new KillDecoder({
     machine: { pageBytes: 4096, cpus: 1, gfp: {} },
-    system: { read: () => ({}) as SystemState },
+    system: { read: () => ({}) as SystemState, composition: () => undefined },
     envelopes: new EnvelopeFactory(),
     readProc: false,
     outbox,

@@ -18,7 +18,7 @@ function rehearsal(canSend = true, reports?: { rehearse(): void }, read = () => 
   const one = new Rehearsal({
     owner: {},
     machine: { pageBytes: 4096, cpus: 1, gfp: {} },
-    system: { read },
+    system: { read, composition: () => undefined },
     ...{ cgroups: undefined, containers: undefined, leadUps: undefined, reports },
     send: (records) => {
       if (canSend) sent.push(recordOf(records));

@@ -1,7 +1,7 @@
 /**
  * Reads the ring of an attached object with the addon's threads.
  */
-import { loadNative, type RingReader } from '../../native/addon.ts';
+import { loadNative, type RingReader, type RingReaderOptions } from '../../native/addon.ts';
 import { Batch } from '../wire/batch.ts';
 import type { Attached } from './attach.ts';
 
@@ -12,7 +12,7 @@ export interface RingOptions {
   /** Values of `RecordKind`: see `RingReaderOptions`. */
   urgentKinds?: readonly number[];
   /** See `RingReaderOptions`. */
-  probe?: number | undefined;
+  probe?: RingReaderOptions['probe'];
   /** Size of one batch. Default 131,072. */
   batchBytes?: number | undefined;
 }

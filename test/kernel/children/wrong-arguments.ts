@@ -83,7 +83,7 @@ function instanceOf(owner: string): unknown {
   if (owner === 'ExitWatcher') return new native.ExitWatcher(() => {});
   if (owner === 'LevelWatcher') return new native.LevelWatcher(() => {});
   if (owner === 'PsiWatcher') return new native.PsiWatcher(() => {});
-  if (owner === 'SystemProbe') return new native.SystemProbe('/proc');
+  if (owner === 'SystemProbe') return new native.SystemProbe({ proc: '/proc' });
   const object = BpfObject.open(readFileSync(nativeFile('flood.bpf.o')));
   object.load();
   const options = {
