@@ -36,6 +36,15 @@ export function endStartUp({ optimize = true, dropCode = true } = {}): void {
   if (dropCode && !isMemoryShort()) loadNative().dropFilePages();
 }
 
+/**
+ * Turns V8's Sparkplug compiler off, after the rehearsals: the code of a kill is compiled then. Otherwise its thread, which
+ * competes with JavaScript for a CPU, compiles for up to 0.25 ms just when a kill has made some more functions run often
+ * enough. What runs much more often is still compiled by TurboFan.
+ */
+export function endCompilation(): void {
+  setFlagsFromString('--no-sparkplug');
+}
+
 /** The kernel may have dropped pages of files that no process maps. */
 function isMemoryShort(): boolean {
   const memory = parseMeminfo(readSmallFile('/proc/meminfo'));

@@ -90,13 +90,15 @@ export const verb = defineVerb({
 
 async function open({ given, asText, paint }: Context<typeof options>, ending: RunUntil) {
   if (given.signals !== undefined && !given['all-kills']) throw usage('--signals: expected --all-kills as well.');
-  const [{ openTracer }, { rehearsalOf }, { stoppedMessage }, { filterKills }, explain] = await Promise.all([
-    import('../../tracer/tracer.ts'),
-    import('../../tracer/rehearsal.ts'),
-    import('../../tracer/message.ts'),
-    import('../../stream/filter-kills.ts'),
-    given.report && asText ? import('../../explain/render/text.ts') : undefined,
-  ]);
+  const [{ openTracer }, { rehearsalOf }, { endCompilation }, { stoppedMessage }, { filterKills }, explain] =
+    await Promise.all([
+      import('../../tracer/tracer.ts'),
+      import('../../tracer/rehearsal.ts'),
+      import('../verb/start-up.ts'),
+      import('../../tracer/message.ts'),
+      import('../../stream/filter-kills.ts'),
+      given.report && asText ? import('../../explain/render/text.ts') : undefined,
+    ]);
   const tracer = await openTracer({
     ...(given.ring !== undefined && { ringBytes: given.ring }),
     ...(given.backend !== undefined && { backend: given.backend }),
@@ -119,6 +121,7 @@ async function open({ given, asText, paint }: Context<typeof options>, ending: R
     start: (live: Live) => {
       live.started(tracer.started);
       rehearsal?.prepare();
+      endCompilation();
     },
     text: (event: Event) =>
       explain && event.type === 'oom.report'
