@@ -120,17 +120,6 @@ uint32_t Arguments::Unsigned(const char* name, uint32_t least, uint32_t most) {
   return 0;
 }
 
-uint32_t Arguments::OptionalUnsigned(const char* name) {
-  constexpr const char* kExpected = "a whole number of 32 bits without a sign, or nothing";
-  napi_value value = Next(name);
-  if (!good() || IsMissing(value) || !Is(value, napi_number, name, kExpected)) return 0;
-  double number = 0;
-  napi_get_value_double(env_, value, &number);
-  if (number >= 0 && number <= UINT32_MAX && number == std::trunc(number)) return static_cast<uint32_t>(number);
-  Refuse(name, kExpected, value, true);
-  return 0;
-}
-
 uint64_t Arguments::BigInt(const char* name) {
   constexpr const char* kExpected = "a bigint from 0n to 2n ** 64n - 1n";
   napi_value value = Next(name);

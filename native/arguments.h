@@ -43,8 +43,6 @@ class Arguments {
   // A bigint of 64 bits without a sign.
   uint64_t BigInt(const char* name);
   bool Boolean(const char* name);
-  // May be missing: then 0.
-  uint32_t OptionalUnsigned(const char* name);
   // May be missing: then false.
   bool OptionalBoolean(const char* name);
   std::string Text(const char* name);

@@ -36,12 +36,13 @@ bool BuildPath(const KillLayout& layout, const std::string& mount, const uint8_t
     uint16_t length;
     if (!Get(record, end, at + layout.level_id, id) || !Get(record, end, at + layout.level_name_length, length)) return false;
     size_t name = at + layout.level_size;
-    if (name > end || end - name < length) return false;
+    size_t next = name + ((length + 7u) & ~size_t{7});
+    if (next > end || next <= at) return false;
     found = found || id == place.id;
     if (found && length > 0) {
       if (!Prepend(place, start, record + name, length) || !Prepend(place, start, "/", 1)) return false;
     }
-    at = name + ((length + 7u) & ~size_t{7});
+    at = next;
   }
   if (!found || !Prepend(place, start, mount.data(), mount.size())) return false;
   std::memmove(place.path, start, strlen(start) + 1);
@@ -52,8 +53,10 @@ bool BuildPath(const KillLayout& layout, const std::string& mount, const uint8_t
 
 void FindPlace(const KillLayout& layout, const std::string& mount, const uint8_t* record, size_t size, KillPlace& place) {
   RecordHeader header;
-  if (!Get(record, size, 0, header)) return;
-  if (header.kind == layout.rehearsal_kind && layout.rehearsed <= size) {
+  if ((place.ktime_ns != 0 && !place.invented) || !Get(record, size, 0, header)) return;
+  bool invented = header.kind == layout.rehearsal_kind;
+  if (invented && (place.ktime_ns != 0 || layout.rehearsed > size)) return;
+  if (invented) {
     record += layout.rehearsed;
     size -= layout.rehearsed;
     if (!Get(record, size, 0, header)) return;
@@ -61,6 +64,7 @@ void FindPlace(const KillLayout& layout, const std::string& mount, const uint8_t
   uint32_t facts;
   if (header.kind != layout.kill_kind || !Get(record, size, layout.facts, facts)) return;
   place.ktime_ns = header.ktime_ns;
+  place.invented = invented;
   bool possible = !mount.empty() && (facts & layout.needed) == layout.needed && (facts & layout.refused) == 0 &&
                   Get(record, size, layout.limit + layout.level_id, place.id);
   if (!possible || !BuildPath(layout, mount, record, size, place)) place.path[0] = '\0';

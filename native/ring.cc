@@ -79,9 +79,14 @@ RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingRe
     if (!arguments.good() || !Fits(info, "RingReader", "values", values, SystemState::kValues * sizeof(double))) return;
   }
   Napi::Function on_batch = arguments.Function("onBatch");
-  if (!arguments.good() || !Open(options, info.Env(), on_batch) || options.system == nullptr) return;
-  Napi::Value of_probe = info[0].As<Napi::Object>().Get("probe");
-  values_ = Napi::Persistent(of_probe.As<Napi::Object>().Get("values").As<Napi::Object>());
+  if (!arguments.good()) return;
+  if (options.system != nullptr) {
+    Napi::Value again = info[0].As<Napi::Object>().Get("probe");
+    again = again.IsObject() ? again.As<Napi::Object>().Get("values") : again;
+    if (!again.IsTypedArray()) return;  // a getter has thrown, or gives another value each time
+    values_ = Napi::Persistent(again.As<Napi::Object>());
+  }
+  Open(options, info.Env(), on_batch);
 }
 
 bool RingReader::Open(const RingOptions& options, Napi::Env env, Napi::Function on_batch) {
@@ -176,7 +181,7 @@ void RingReader::Stop() {
 void RingReader::Poll(size_t index, cpu_set_t cpus) {
   pthread_setname_np(pthread_self(), index == 0 ? "oomscope-poll-0" : "oomscope-poll-1");
   sched_setaffinity(0, sizeof(cpus), &cpus);
-  // The poller runs for a few microseconds at a time, before all normal tasks of its CPU. Without CAP_SYS_NICE or a limit of
+  // The poller runs for some microseconds at a time, after a kill for 0.2 ms, before all normal tasks of its CPU. Without CAP_SYS_NICE or a limit of
   // real-time priority (RLIMIT_RTPRIO) it stays at normal priority; stats() says so.
   RealtimeShare& share = shares_[index];
   if (share.Enter(SCHED_FIFO, 2, kPollerLimit) != 0) share.Enter(SCHED_FIFO, 1, kPollerLimit);
@@ -242,13 +247,12 @@ void RingReader::Drain() {
     wanted = options_.system != nullptr && (deliver ? batch.urgent_cpu >= 0 : batch.place.ktime_ns != 0 && !closed_);
     if (wanted) place = batch.place;
   }
-  // JavaScript waits for the values of the probe while they are being read. While it has another batch, only one poller
-  // reads them.
+  // JavaScript waits for the values of the probe while they are being read.
   std::unique_lock<std::mutex> reading;
-  if (wanted) reading = deliver ? options_.system->Lock() : options_.system->TryLock();
+  if (wanted) reading = options_.system->TryLock();
   // called without the lock of the ring, because JavaScript may start at once and need it
   if (deliver) wake_.NonBlockingCall();
-  if (reading.owns_lock()) options_.system->Read(place);
+  if (reading.owns_lock()) options_.system->ReadAhead(place);
 }
 
 // Reads as many records as filling_ has room for. Returns whether a record waits for delivery. The caller holds mutex_.
@@ -263,7 +267,7 @@ void RingReader::TakeOut() {
   std::swap(filling_, out_);
   filling_.used = 0;
   filling_.urgent_cpu = -1;
-  filling_.place.ktime_ns = 0;
+  filling_.place = KillPlace();
   full_ = false;
   credit_ = false;
   batches_++;
@@ -285,7 +289,7 @@ int RingReader::OnRecord(void* self, void* data, size_t size) {
     if (std::find(urgent.begin(), urgent.end(), header.kind) != urgent.end())
       batch.urgent_cpu = static_cast<int>(header.cpu);
   }
-  if (batch.place.ktime_ns == 0 && reader->options_.system != nullptr)
+  if (reader->options_.system != nullptr)
     reader->options_.system->Find(static_cast<const uint8_t*>(data), size, batch.place);
   if (batch.used + kMaxRecord <= batch.bytes.size()) return 0;
   reader->full_ = true;
@@ -356,7 +360,7 @@ void RingReader::OfferValues(napi_env env) {
   void* data = nullptr;
   if (napi_get_typedarray_info(env, values_.Value(), &type, &length, &data, nullptr, nullptr) != napi_ok) return;
   double values[SystemState::kValues];
-  if (data != nullptr && length == sizeof(values) && options_.system->Offer(values))
+  if (data != nullptr && length == sizeof(values) && options_.system->OfferKill(values))
     std::memcpy(data, values, sizeof(values));
 }
 

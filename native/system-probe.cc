@@ -48,42 +48,65 @@ void SystemState::Close() {
     if (*fd >= 0) close(*fd);
     *fd = -1;
   }
+  closed_ = true;
 }
 
 void SystemState::Begin(const KillPlace& place) {
   std::lock_guard<std::mutex> lock(place_mutex_);
   place_ = place;
+  if (place.invented) rehearsed_ = place;
 }
 
 // The caller holds mutex_. The composition comes first, because the victim is freeing its memory.
-void SystemState::Read(const KillPlace& place) {
-  if (place.ktime_ns != 0 && place.ktime_ns == read_for_) return;
-  values_[kLooked] = place.path[0] == '\0' ? 0 : 1;
-  if (place.path[0] != '\0' && !ReadComposition(place.path, place.id, options_.version, values_ + kComposition))
+void SystemState::ReadFor(const KillPlace& place) {
+  bool look = place.path[0] != '\0' && !closed_;
+  values_[kLooked] = look ? 1 : 0;
+  if (look && !ReadComposition(place.path, place.id, options_.version, values_ + kComposition))
     values_[kComposition] = kUnknown;
-  ReadMachine();
+  ReadMachine(values_);
   values_[kEvent] = static_cast<double>(place.ktime_ns);
   read_for_ = place.ktime_ns;
+  taken_ = false;
 }
 
 // The caller holds mutex_.
-void SystemState::ReadMachine() {
+void SystemState::ReadAhead(const KillPlace& place) {
+  KillPlace rehearsed;
+  uint64_t current;
+  {
+    std::lock_guard<std::mutex> lock(place_mutex_);
+    rehearsed = rehearsed_;
+    current = place_.ktime_ns;
+  }
+  if (place.ktime_ns == 0) {
+    double ignored[kValues];
+    if (rehearsed.path[0] != '\0' && !closed_)
+      ReadComposition(rehearsed.path, rehearsed.id, options_.version, ignored + kComposition);
+    ReadMachine(ignored);
+    return;
+  }
+  bool waits = read_for_ == current && !taken_;
+  if (read_for_ != place.ktime_ns && !waits) ReadFor(place);
+}
+
+// The caller holds mutex_.
+void SystemState::ReadMachine(double* values) {
   // In the order of the file, so that each search begins where the last one has ended.
   static constexpr const char* kSizes[] = {"MemTotal:", "MemFree:",   "MemAvailable:", "SwapTotal:",
                                            "SwapFree:", "AnonPages:", "Shmem:",        "SUnreclaim:"};
   char text[kRoom];
-  std::fill(values_, values_ + kEvent, kUnknown);
+  std::fill(values, values + kEvent, kUnknown);
   if (ReadText(load_, text, sizeof(text))) {
     const char* at = text;
     for (size_t i = 0; i < 3 && at != nullptr; i++) {
-      values_[kLoad + i] = NumberAt(at);
+      values[kLoad + i] = NumberAt(at);
       at = strchr(at, ' ');
       if (at != nullptr) at++;
     }
   }
   if (ReadText(pressure_, text, sizeof(text))) {
-    ReadPressure(text, "some", values_ + kSome);
-    ReadPressure(text, "full", values_ + kFull);
+    ReadPressure(text, "some", values + kSome);
+    ReadPressure(text, "full", values + kFull);
   }
   if (ReadText(meminfo_, text, sizeof(text))) {
     const char* from = text;
@@ -91,41 +114,52 @@ void SystemState::ReadMachine() {
       const char* at = AfterName(from, kSizes[i]);
       if (at == nullptr) at = AfterName(text, kSizes[i]);
       double size = NumberAt(at);
-      values_[kMeminfo + i] = std::isnan(size) ? 0 : size * kKib;
+      values[kMeminfo + i] = std::isnan(size) ? 0 : size * kKib;
       const char* next = at == nullptr ? nullptr : strchr(at, '\n');
       if (next != nullptr) from = next + 1;
     }
   }
-  values_[kReadAt] = static_cast<double>(Now(CLOCK_MONOTONIC));
+  values[kReadAt] = static_cast<double>(Now(CLOCK_MONOTONIC));
 }
 
-void SystemState::Take(uint64_t event, double* values) {
+bool SystemState::TakeKill(uint64_t event, double* values) {
   KillPlace place;
   {
     std::lock_guard<std::mutex> lock(place_mutex_);
-    if (place_.ktime_ns == event) place = place_;
+    if (place_.ktime_ns == 0 || place_.ktime_ns != event) return false;
+    place = place_;
   }
   std::lock_guard<std::mutex> lock(mutex_);
-  Read(place);
+  if (read_for_ != place.ktime_ns) ReadFor(place);
   std::copy(values_, values_ + kValues, values);
-  values[kEvent] = static_cast<double>(event);
+  taken_ = true;
+  return true;
 }
 
-bool SystemState::Offer(double* values) {
-  std::unique_lock<std::mutex> reading(mutex_, std::try_to_lock);
+bool SystemState::OfferKill(double* values) {
+  std::unique_lock<std::mutex> reading = TryLock();
+  if (!reading.owns_lock() || read_for_ == 0) return false;
   std::lock_guard<std::mutex> lock(place_mutex_);
-  if (!reading.owns_lock() || read_for_ == 0 || read_for_ != place_.ktime_ns) return false;
+  if (read_for_ != place_.ktime_ns) return false;
   std::copy(values_, values_ + kValues, values);
+  taken_ = true;
   return true;
+}
+
+void SystemState::TakeNow(double* values) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  ReadMachine(values);
+  values[kLooked] = 0;
 }
 
 Napi::Function SystemProbe::Define(Napi::Env env) {
   return DefineClass(env, "SystemProbe",
-                     {InstanceMethod<&SystemProbe::Id>("id"), InstanceMethod<&SystemProbe::Read>("read"),
+                     {InstanceMethod<&SystemProbe::Id>("id"), InstanceMethod<&SystemProbe::ReadKill>("readKill"),
+                      InstanceMethod<&SystemProbe::Read>("read"),
                       InstanceMethod<&SystemProbe::Close>("close")});
 }
 
-// new SystemProbe({ proc, cgroups: { mount, version, layout } })
+// new SystemProbe({ proc, cgroups: { mount, version }, layout })
 SystemProbe::SystemProbe(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SystemProbe>(info) {
   Arguments arguments(info, "SystemProbe");
   Arguments o = arguments.Object("options");
@@ -135,7 +169,9 @@ SystemProbe::SystemProbe(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Syst
   if (!cgroups.is_missing()) {
     options.mount = cgroups.Path("mount");
     options.version = cgroups.Unsigned("version", 1, 2);
-    Arguments layout = cgroups.Object("layout");
+  }
+  Arguments layout = o.OptionalObject("layout");
+  if (!layout.is_missing()) {
     KillLayout& to = options.layout;
     const std::pair<const char*, uint32_t*> fields[] = {
         {"killKind", &to.kill_kind},         {"rehearsalKind", &to.rehearsal_kind}, {"rehearsed", &to.rehearsed},
@@ -167,18 +203,30 @@ void SystemProbe::Forget() {
 // id() -> the number by which a RingReader finds this probe
 Napi::Value SystemProbe::Id(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), id_); }
 
-// read(event, into): writes the values as numbers of 64 bits into `into`, which has their size
-Napi::Value SystemProbe::Read(const Napi::CallbackInfo& info) {
-  Arguments arguments(info, "read");
+// readKill(event, into) -> whether the event is the kill of the current batch. Then its values are in `into`, as numbers of 64
+// bits.
+Napi::Value SystemProbe::ReadKill(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "readKill");
   uint64_t event = arguments.BigInt("event");
   Bytes into = arguments.Uint8Array("into");
   if (!arguments.good()) return info.Env().Undefined();
   double values[SystemState::kValues];
+  if (!Fits(info, "readKill", "into", into, sizeof(values))) return info.Env().Undefined();
+  bool is_kill = state_ != nullptr && state_->TakeKill(event, values);
+  if (is_kill) std::memcpy(into.data, values, sizeof(values));
+  return Napi::Boolean::New(info.Env(), is_kill);
+}
+
+// read(into): writes the values of now, without a composition
+Napi::Value SystemProbe::Read(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "read");
+  Bytes into = arguments.Uint8Array("into");
+  if (!arguments.good()) return info.Env().Undefined();
+  double values[SystemState::kValues];
   if (!Fits(info, "read", "into", into, sizeof(values))) return info.Env().Undefined();
-  if (state_ != nullptr) {
-    state_->Take(event, values);
-    std::memcpy(into.data, values, sizeof(values));
-  }
+  std::fill(values, values + SystemState::kValues, kUnknown);
+  if (state_ != nullptr) state_->TakeNow(values);
+  std::memcpy(into.data, values, sizeof(values));
   return info.Env().Undefined();
 }
 

@@ -15,7 +15,7 @@ namespace oomscope {
 
 struct ProbeOptions {
   std::string proc;
-  std::string mount;     // of the cgroups with the memory controller; empty: there is none
+  std::string mount;     // of the cgroups with the memory controller; empty: no composition is read
   uint32_t version = 2;  // of these cgroups
   KillLayout layout{};
 };
@@ -40,34 +40,41 @@ class SystemState {
   void Find(const uint8_t* record, size_t size, KillPlace& place) const {
     FindPlace(options_.layout, options_.mount, record, size, place);
   }
-  // A batch begins, with this kill, or with none. Only the JavaScript thread asks for its values.
+  // A batch is handed over, with this kill, or with none.
   void Begin(const KillPlace& place);
-  // A poller thread takes the lock before it hands the batch over, and then calls Read(). So JavaScript, which starts
-  // meanwhile on another CPU, waits in Take() until the files have been read.
-  std::unique_lock<std::mutex> Lock() { return std::unique_lock<std::mutex>(mutex_); }
+  // A poller thread takes the lock before it hands the batch over, and then calls ReadAhead(). So JavaScript, which starts
+  // meanwhile on another CPU, waits in TakeKill() until the files have been read. If the lock is not free, JavaScript reads
+  // them.
   std::unique_lock<std::mutex> TryLock() { return std::unique_lock<std::mutex>(mutex_, std::try_to_lock); }
-  // Does nothing if the values were already read for this kill. Without a kill it reads the state of the machine, so that
-  // the next read finds the code in the CPU's caches.
-  void Read(const KillPlace& place);
-  // Gives the values for the event of this time: those that were read for the kill of the batch, or those of now.
-  void Take(uint64_t event, double* values);
-  // Gives the values for the kill of the batch, if they have been read. Never waits.
-  bool Offer(double* values);
+  // Reads the values for a kill, also for that of the next batch, unless those for the kill of the current batch have not been
+  // taken. Without a kill it reads the same files, of the last cgroup of a rehearsal, and forgets the values: when a kill is
+  // imminent, the kernel's code for these files comes into the CPU's caches.
+  void ReadAhead(const KillPlace& place);
+  // Gives the values for the kill of the current batch, which it reads if nobody has. Returns false if this event is another.
+  bool TakeKill(uint64_t event, double* values);
+  // Gives the same values, if they have been read. Never waits.
+  bool OfferKill(double* values);
+  // Gives the state of the machine now, without a composition.
+  void TakeNow(double* values);
   // Closes the files. Idempotent.
   void Close();
 
  private:
-  void ReadMachine();
+  void ReadFor(const KillPlace& place);
+  void ReadMachine(double* values);
 
   const ProbeOptions options_;
-  std::mutex place_mutex_;  // guards place_; held as long as a memcpy takes
+  std::mutex place_mutex_;  // guards the next two; held as long as a memcpy takes
   KillPlace place_;
+  KillPlace rehearsed_;
   std::mutex mutex_;  // guards the members below; held while files are read
   int pressure_;
   int meminfo_;
   int load_;
   double values_[kValues];
   uint64_t read_for_ = 0;  // the kill for which values_ were read, by its time; 0: none
+  bool taken_ = true;      // JavaScript has these values
+  bool closed_ = false;
 };
 
 class SystemProbe : public Napi::ObjectWrap<SystemProbe> {
@@ -80,6 +87,7 @@ class SystemProbe : public Napi::ObjectWrap<SystemProbe> {
 
  private:
   Napi::Value Id(const Napi::CallbackInfo& info);
+  Napi::Value ReadKill(const Napi::CallbackInfo& info);
   Napi::Value Read(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
   void Forget();

@@ -42,8 +42,10 @@ export class SystemProbe implements Disposable {
    * @param monoNs CLOCK_MONOTONIC of the event
    */
   read(monoNs: bigint): SystemState {
-    const event = this.#readFor(monoNs);
+    const event = Number(monoNs);
     const values = this.#values;
+    if (values[EVENT] !== event && !this.#native.readKill(monoNs, this.#bytes)) this.#native.read(this.#bytes);
+    values[EVENT] = event;
     const at = (index: number) => values[index] as number;
     const known = (index: number) => (Number.isNaN(at(index)) ? null : at(index));
     return {
@@ -74,10 +76,12 @@ export class SystemProbe implements Disposable {
    * The composition that was read for this kill.
    *
    * @param monoNs CLOCK_MONOTONIC of the kill
-   * @returns null: the cgroup was removed, or its files may not be read; undefined: nobody has tried to read it
+   * @returns null: the cgroup was removed, another one has its path, or its files may not be read; undefined: this is not the
+   *   kill of the batch, or its record does not say which cgroup it is
    */
   composition(monoNs: bigint): CgroupComposition | null | undefined {
-    const event = this.#readFor(monoNs);
+    const event = Number(monoNs);
+    if (this.#values[EVENT] !== event && !this.#native.readKill(monoNs, this.#bytes)) return undefined;
     if (this.#values[LOOKED] !== 1) return undefined;
     return Number.isNaN(this.#values[COMPOSITION]) ? null : compositionOf(this.#values, COMPOSITION, event);
   }
@@ -89,13 +93,6 @@ export class SystemProbe implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  /** @returns the time of the event as a number */
-  #readFor(monoNs: bigint): number {
-    const event = Number(monoNs);
-    if (this.#values[EVENT] !== event) this.#native.read(monoNs, this.#bytes);
-    return event;
   }
 }
 

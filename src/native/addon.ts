@@ -24,8 +24,8 @@ export interface RingReaderOptions {
    */
   urgentKinds: readonly number[];
   /**
-   * A `SystemProbe`, whose values a poller thread reads when such a record arrives. They are written into `values` before the
-   * batch is delivered, if they are there in time.
+   * A `SystemProbe`, whose values a poller thread reads when the record of a kill arrives. They are written into `values` before
+   * the batch is delivered, if they are there in time.
    */
   probe?: { id: number; values: Uint8Array } | undefined;
 }

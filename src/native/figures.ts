@@ -1,6 +1,9 @@
 /** The figures of /proc and of cgroups that the addon reads. */
 
-/** Where the fields are in the records of bpf/events.h, in bytes: `struct KillLayout` in native/kill-place.h. */
+/**
+ * What the records of bpf/events.h look like: kinds, facts, and where the fields are, in bytes. It is `struct KillLayout` in
+ * native/kill-place.h.
+ */
 export interface KillLayout {
   killKind: number;
   rehearsalKind: number;
@@ -22,8 +25,10 @@ export interface KillLayout {
 export interface SystemProbeOptions {
   /** The mount point of procfs. */
   proc: string;
-  /** The cgroups with the memory controller: their mount point, and where a record of a kill names the cgroup. */
-  cgroups?: { mount: string; version: 1 | 2; layout: KillLayout } | undefined;
+  /** The cgroups with the memory controller. Without them no composition is read. */
+  cgroups?: { mount: string; version: 1 | 2 } | undefined;
+  /** Without it no kill is found in a batch. */
+  layout?: KillLayout;
 }
 
 /**
@@ -34,13 +39,20 @@ export interface SystemProbe {
   /** For `RingReaderOptions.probe`. */
   id(): number;
   /**
-   * Writes the values of native/system-probe.h, 64-bit floating-point numbers: those that a poller thread has read for the
-   * first kill of the current batch, if this is the event, and otherwise those of now, without the cgroup.
+   * Writes the values for the first kill of the current batch, as 64-bit floating-point numbers (native/system-probe.h). If no
+   * poller thread has read them, it reads them now.
    *
    * @param event CLOCK_MONOTONIC of the event
+   * @returns false: this event is not that kill, and nothing was written
    * @throws RangeError: `into` has another size
    */
-  read(event: bigint, into: Uint8Array): void;
+  readKill(event: bigint, into: Uint8Array): boolean;
+  /**
+   * Writes the values of now, without a composition.
+   *
+   * @throws RangeError: `into` has another size
+   */
+  read(into: Uint8Array): void;
   /** Closes the files: from now on all values but the time are NaN. Idempotent. */
   close(): void;
 }

@@ -129,7 +129,7 @@ function header(view: DataView, at: number, kind: number, length: number): void 
   view.setUint16(at + RecordHeader.offset.size, length, true);
 }
 
-/** The levels of the victim's cgroup: a container of a unit in the cgroup at its limit. */
+/** The levels of the victim's cgroup: a container in a unit in the cgroup at its limit. */
 function levelsOf({ path, id }: RehearsedLimit): Uint8Array[] {
   const names = cgroupAncestors(path).map((each) => each.slice(each.lastIndexOf('/') + 1));
   const levels = [

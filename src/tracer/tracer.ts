@@ -125,11 +125,8 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#loaded = opened.use(loadTracer({ ringBytes: checkedRingBytes(options.ringBytes), candidates, backend }));
     this.mapIds = this.#loaded.mapIds;
     const cgroups = Cgroupfs.find();
-    const system = opened.use(
-      new SystemProbe({
-        cgroups: cgroups && { mount: cgroups.directory('/'), version: cgroups.version, layout: killLayout },
-      }),
-    );
+    const place = cgroups && { mount: cgroups.directory('/'), version: cgroups.version };
+    const system = opened.use(new SystemProbe({ cgroups: place, layout: killLayout }));
     const machine = { pageBytes: loadNative().pageSize(), cpus: availableParallelism(), gfp: this.#loaded.gfp };
     const leadUps = options.leadUp ? opened.use(openLeadUps(pressure)) : undefined;
     const containers = this.#openContainers(options.containers, opened);

@@ -6,7 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { bpfUnavailable } from '../kernel/unavailable.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const FILES = ['addon', 'addon-arguments', 'loaded-in', 'arming'].map((name) => `test/kernel/${name}.test.ts`);
+const FILES = ['addon', 'addon-arguments', 'loaded-in', 'arming', 'kill-place'].map(
+  (name) => `test/kernel/${name}.test.ts`,
+);
 /** The sanitizers make the addon and its start about three times as slow. */
 const TIMEOUT_MS = 600_000;
 

@@ -37,7 +37,7 @@ export function endStartUp({ optimize = true, dropCode = true } = {}): void {
 }
 
 /**
- * Turns V8's Sparkplug compiler off, after the rehearsals: the code of a kill is compiled then. Otherwise its thread, which
+ * Turns V8's Sparkplug compiler off, after most code of a kill was compiled by the rehearsals. Otherwise its thread, which
  * competes with JavaScript for a CPU, compiles for up to 0.25 ms just when a kill has made some more functions run often
  * enough. What runs much more often is still compiled by TurboFan.
  */
