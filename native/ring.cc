@@ -181,8 +181,8 @@ void RingReader::Stop() {
 void RingReader::Poll(size_t index, cpu_set_t cpus) {
   pthread_setname_np(pthread_self(), index == 0 ? "oomscope-poll-0" : "oomscope-poll-1");
   sched_setaffinity(0, sizeof(cpus), &cpus);
-  // The poller runs for some microseconds at a time, after a kill for 0.2 ms, before all normal tasks of its CPU. Without CAP_SYS_NICE or a limit of
-  // real-time priority (RLIMIT_RTPRIO) it stays at normal priority; stats() says so.
+  // The poller runs for some microseconds at a time, after a kill for 0.2 ms, before all normal tasks of its CPU. Without
+  // CAP_SYS_NICE or a limit of real-time priority (RLIMIT_RTPRIO) it stays at normal priority; stats() says so.
   RealtimeShare& share = shares_[index];
   if (share.Enter(SCHED_FIFO, 2, kPollerLimit) != 0) share.Enter(SCHED_FIFO, 1, kPollerLimit);
 

@@ -71,22 +71,27 @@ void SystemState::ReadFor(const KillPlace& place) {
 
 // The caller holds mutex_.
 void SystemState::ReadAhead(const KillPlace& place) {
-  KillPlace rehearsed;
+  if (place.ktime_ns == 0) return WarmUp();
   uint64_t current;
   {
     std::lock_guard<std::mutex> lock(place_mutex_);
-    rehearsed = rehearsed_;
     current = place_.ktime_ns;
-  }
-  if (place.ktime_ns == 0) {
-    double ignored[kValues];
-    if (rehearsed.path[0] != '\0' && !closed_)
-      ReadComposition(rehearsed.path, rehearsed.id, options_.version, ignored + kComposition);
-    ReadMachine(ignored);
-    return;
   }
   bool waits = read_for_ == current && !taken_;
   if (read_for_ != place.ktime_ns && !waits) ReadFor(place);
+}
+
+// The caller holds mutex_.
+void SystemState::WarmUp() {
+  KillPlace rehearsed;
+  {
+    std::lock_guard<std::mutex> lock(place_mutex_);
+    rehearsed = rehearsed_;
+  }
+  double ignored[kValues];
+  if (rehearsed.path[0] != '\0' && !closed_)
+    ReadComposition(rehearsed.path, rehearsed.id, options_.version, ignored + kComposition);
+  ReadMachine(ignored);
 }
 
 // The caller holds mutex_.

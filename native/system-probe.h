@@ -61,6 +61,7 @@ class SystemState {
 
  private:
   void ReadFor(const KillPlace& place);
+  void WarmUp();
   void ReadMachine(double* values);
 
   const ProbeOptions options_;

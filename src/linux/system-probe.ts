@@ -44,7 +44,7 @@ export class SystemProbe implements Disposable {
   read(monoNs: bigint): SystemState {
     const event = Number(monoNs);
     const values = this.#values;
-    if (values[EVENT] !== event && !this.#native.readKill(monoNs, this.#bytes)) this.#native.read(this.#bytes);
+    if (!this.#has(monoNs)) this.#native.read(this.#bytes);
     values[EVENT] = event;
     const at = (index: number) => values[index] as number;
     const known = (index: number) => (Number.isNaN(at(index)) ? null : at(index));
@@ -80,10 +80,8 @@ export class SystemProbe implements Disposable {
    *   kill of the batch, or its record does not say which cgroup it is
    */
   composition(monoNs: bigint): CgroupComposition | null | undefined {
-    const event = Number(monoNs);
-    if (this.#values[EVENT] !== event && !this.#native.readKill(monoNs, this.#bytes)) return undefined;
-    if (this.#values[LOOKED] !== 1) return undefined;
-    return Number.isNaN(this.#values[COMPOSITION]) ? null : compositionOf(this.#values, COMPOSITION, event);
+    if (!this.#has(monoNs) || this.#values[LOOKED] !== 1) return undefined;
+    return Number.isNaN(this.#values[COMPOSITION]) ? null : compositionOf(this.#values, COMPOSITION, Number(monoNs));
   }
 
   /** Closes the files. Idempotent. Afterwards all values of later events are null. */
@@ -93,6 +91,11 @@ export class SystemProbe implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** Whether the values are those for this event. Those for the kill of the batch are fetched. */
+  #has(monoNs: bigint): boolean {
+    return this.#values[EVENT] === Number(monoNs) || this.#native.readKill(monoNs, this.#bytes);
   }
 }
 
